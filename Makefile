@@ -1,0 +1,64 @@
+# Lianxin 连心. `make run` runs it, `make test` tests it; everything stays in this directory (.venv, .lianxin)
+# but the broker's jars, which are kept once for each user.
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+BIN := .venv/bin
+UV := $(BIN)/uv
+PACKAGES := contracts chassis services/intake services/router services/notifier services/metrics deploy/local
+PROJECTS := $(addsuffix /pyproject.toml,$(PACKAGES))
+PYTEST ?= $(BIN)/pytest
+
+.PHONY: help setup run test soak lint format lock clean
+
+help:
+	@echo 'make run     set up, start everything, print addresses and keys; Ctrl-C stops it'
+	@echo 'make test    set up and run the tests, with a sample of every long run'
+	@echo 'make soak    run the long runs whole'
+	@echo 'make lint    ruff and mypy        make format  let ruff put things right'
+	@echo 'make lock    pin requirements.in anew, with hashes'
+	@echo 'make clean   remove .venv; the data in .lianxin stays'
+
+setup: .venv/installed
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo 'Python 3.11 or newer is needed: name one with make PYTHON=…' >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+.venv/synced: requirements.lock | $(UV)
+	VIRTUAL_ENV=$(CURDIR)/.venv $(UV) pip sync --quiet --require-hashes requirements.lock
+	@touch $@
+
+.venv/installed: .venv/synced $(PROJECTS) | $(UV)
+	VIRTUAL_ENV=$(CURDIR)/.venv $(UV) pip install --quiet --no-build-isolation --no-deps \
+	  $(foreach package,$(PACKAGES),-e ./$(package))
+	@touch $@
+
+run: setup
+	$(BIN)/lianxin up
+
+# Further arguments for pytest: make test ARGS='tests/local -k kill'
+# Files run side by side, since most of their time is waiting for real servers; WORKERS=0 runs one after the other.
+WORKERS ?= 2
+test: setup
+	$(PYTEST) -m 'not soak' -n $(WORKERS) --dist loadfile $(ARGS)
+
+soak: setup
+	$(PYTEST) -m soak $(ARGS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: | $(UV)
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+	  --no-emit-find-links requirements.in --output-file requirements.lock
+
+clean:
+	rm -rf .venv
