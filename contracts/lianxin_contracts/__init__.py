@@ -1,0 +1,1 @@
+"""What Lianxin's services say to each other: events, topics, registry records."""
