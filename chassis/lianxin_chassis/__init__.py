@@ -1,0 +1,1 @@
+"""How a Lianxin service runs, whatever it does."""

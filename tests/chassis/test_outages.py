@@ -1,0 +1,90 @@
+"""What is the surroundings' fault and what the record's; how long to wait; when so much fails that we
+stop."""
+
+import aiokafka.errors
+import pymongo.errors
+import pytest
+
+from lianxin_chassis.limits import DeadLetterLimits, FailureCount, TooManyDeadLetters
+from lianxin_chassis.outages import Backoff, NotConfirmed, Outage, Overloaded, outage
+
+
+@pytest.mark.parametrize(
+    ("error", "what"),
+    [
+        (Outage("x", what="mail"), "mail"),
+        (NotConfirmed([], "x"), "broker"),
+        (Overloaded("x"), "broker"),
+        (pymongo.errors.AutoReconnect("x"), "database"),
+        (pymongo.errors.ServerSelectionTimeoutError("x"), "database"),
+        (pymongo.errors.NetworkTimeout("x"), "database"),
+        (pymongo.errors.WaitQueueTimeoutError("x"), "database"),
+        (pymongo.errors.NotPrimaryError("x"), "database"),
+        (pymongo.errors.OperationFailure("x", code=189), "database"),
+        (
+            pymongo.errors.BulkWriteError({"writeErrors": [], "writeConcernErrors": [{"code": 64}]}),
+            "database",
+        ),
+        (aiokafka.errors.KafkaConnectionError("x"), "broker"),
+        (aiokafka.errors.NotLeaderForPartitionError("x"), "broker"),
+        (ConnectionRefusedError(), "network"),
+        (TimeoutError(), "network"),
+        (OSError(101, "network is unreachable"), "network"),
+    ],
+)
+def test_faults_of_the_surroundings_are_waited_out(error: Exception, what: str) -> None:
+    assert outage(error) == what
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("a bug"),
+        KeyError("a bug"),
+        FileNotFoundError("a bug"),
+        pymongo.errors.DuplicateKeyError("x"),
+        pymongo.errors.DocumentTooLarge("x"),
+        pymongo.errors.OperationFailure("bad query", code=2),
+        pymongo.errors.BulkWriteError({"writeErrors": [{"code": 11000}]}),
+        aiokafka.errors.MessageSizeTooLargeError("x"),
+    ],
+)
+def test_faults_of_the_record_or_the_code_are_not(error: Exception) -> None:
+    assert outage(error) is None
+
+
+def test_waiting_doubles_up_to_a_cap_is_spread_and_starts_over_after_a_success() -> None:
+    backoff = Backoff(first_s=1.0, cap_s=4.0)
+    waits = [backoff.next() for _ in range(5)]
+    for wait, longest in zip(waits, (1, 2, 4, 4, 4), strict=True):
+        assert longest / 2 <= wait <= longest
+    backoff.reset()
+    assert backoff.next() <= 1.0
+
+
+def test_a_success_between_ends_a_row_of_failures() -> None:
+    count = FailureCount(DeadLetterLimits(in_a_row=3, share=1.0))
+    for _ in range(5):
+        count.failed(2)
+        count.handled(1)
+    count.failed(2)
+    with pytest.raises(TooManyDeadLetters, match="3 dead letters in a row"):
+        count.failed(1)
+
+
+def test_a_share_of_failures_counts_only_from_a_number_worth_a_percentage() -> None:
+    count = FailureCount(DeadLetterLimits(in_a_row=1_000, share=0.01, at_least=50))
+    count.handled(10)
+    for _ in range(49):
+        count.failed(1)
+        count.handled(1)
+    with pytest.raises(TooManyDeadLetters, match="50 of 109"):
+        count.failed(1)
+
+
+def test_few_failures_among_very_many_successes_stop_nothing() -> None:
+    count = FailureCount(DeadLetterLimits(in_a_row=1_000, share=0.01, at_least=50))
+    count.handled(100_000)
+    for _ in range(500):
+        count.failed(1)
+        count.handled(1)
