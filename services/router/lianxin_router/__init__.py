@@ -1,0 +1,1 @@
+"""Router: the only writer of cases."""

@@ -1,0 +1,310 @@
+"""The router's cases in MongoDB: the only file here that knows it.
+
+One document per case holds the case itself (packed), the ids of every inbound record that it has answered,
+and its outbox: the records that its last changes produced and that the broker has not confirmed yet. A change
+of a case and its outbox are one write, by compare-and-set on the version `v`. Beside it stand the few fields
+that are asked for: who holds it while it is open, whether it still waits for its first assignment, when its
+next clock runs out, and its issue.
+
+Fields that don't apply are absent, and the indexes are sparse, so each covers what is open, not what was.
+
+Each collection carries a mark (chassis `marks`), read together with the cases: where it is missing, somebody
+has dropped the cases, and no router may decide as if they had never been. The marks also hold how far the log
+is folded, so that this is forgotten together with what was folded.
+"""
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from bson import Binary
+from pymongo import InsertOne, ReplaceOne, UpdateOne
+from pymongo.errors import BulkWriteError
+
+from lianxin_chassis.database import Collection, Database, Document
+from lianxin_chassis.generations import collection_name
+from lianxin_chassis.marks import BUILT, MARK, Lost, mark, mark_new, state_of
+from lianxin_chassis.outages import Outage
+from lianxin_contracts import topics
+from lianxin_contracts.envelope import OutRecord
+from lianxin_contracts.ids import derived
+from lianxin_contracts.inbound import Clock
+from lianxin_router.domain.case import Case
+from lianxin_router.domain.clocks import next_due
+
+COLLECTIONS = ("cases", "issues", "issue_keys")
+_DUPLICATE_KEY = 11000
+
+
+class ConcurrentWrite(Outage):
+    """Another router wrote one of these cases in between: load again and apply again. Nothing was lost, what
+    was saved is recognised."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, what="concurrent_write")
+
+
+def cause_bytes(cause: str) -> bytes:
+    """An event id as 16 bytes; an id that is no UUID (another system's) through UUIDv5."""
+    try:
+        return uuid.UUID(cause).bytes
+    except ValueError:
+        return uuid.UUID(derived("cause", cause)).bytes
+
+
+@dataclass(slots=True)
+class Held:
+    """A case as it was loaded, and what has been done to it since. `version` 0: not stored yet."""
+
+    id: str
+    case: Case | None = None
+    version: int = 0
+    causes: set[bytes] = field(default_factory=set)
+    outbox: list[OutRecord] = field(default_factory=list)
+    changed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """An issue as the cluster step needs it: its first case's grid and text signature (opaque numbers)."""
+
+    id: str
+    grid: str
+    signature: tuple[int, ...]
+    length: int
+
+
+class CaseStore:
+    """The cases of one generation. Every method raises PyMongo's errors where the database is away."""
+
+    def __init__(self, db: Database, generation: int) -> None:
+        self.generation = generation
+        self._cases = db[collection_name("cases", generation)]
+        self._issues = db[collection_name("issues", generation)]
+        self._issue_keys = db[collection_name("issue_keys", generation)]
+        self._marked = (self._cases, self._issues, self._issue_keys)
+
+    async def prepare(self) -> None:
+        """Create the indexes; repeating it changes nothing."""
+        for name in ("holder", "waiting", "stray", "due", "issue"):
+            await self._cases.create_index([(name, 1)], name=name, sparse=True)
+
+    async def state(self) -> str | None:
+        """`built`, `building`, or None where a collection was dropped or never made."""
+        return await state_of(self._marked)
+
+    async def begin(self) -> None:
+        """Get ready to be filled from the log: what has a mark is gone on with, what has none is begun. What
+        routers that had not noticed yet have written into it meanwhile is right, and stays."""
+        await mark_new(self._cases, stray=True)  # it counts among the strays, see `counts`
+        await mark_new(self._issues)
+        if await mark_new(self._issue_keys):
+            await self._issues.update_one({"_id": MARK}, {"$unset": {"positions": ""}})
+
+    async def finish(self) -> None:
+        """Everything that the log held is in here. Raises `Lost` where something was dropped meanwhile."""
+        if await self.state() is None:
+            raise Lost("cases")
+        for collection in self._marked:
+            await mark(collection, BUILT)
+
+    async def load(self, ids: Iterable[str]) -> dict[str, Held]:
+        """Every named case, a fresh `Held` where there is none yet. Raises `Lost` where the cases were
+        dropped."""
+        wanted = list(dict.fromkeys(ids))
+        held = {id_: Held(id_) for id_ in wanted}
+        whole = False
+        async for document in self._cases.find({"_id": {"$in": [*wanted, MARK]}}):
+            if document["_id"] == MARK:
+                whole = True
+            else:
+                held[document["_id"]] = _unpack(document)
+        if not whole:
+            raise Lost("cases")
+        return held
+
+    async def save(self, held: Sequence[Held]) -> None:
+        """Write every changed case with its outbox. Raises `ConcurrentWrite` if another router was first."""
+        changed = [h for h in held if h.changed]
+        if not changed:
+            return
+        operations: list[Any] = []
+        for h in changed:
+            document = _pack(h)
+            operations.append(
+                InsertOne(document) if h.version == 0 else ReplaceOne({"_id": h.id, "v": h.version}, document)
+            )
+        result = await self._bulk(self._cases, operations)
+        updates = sum(h.version > 0 for h in changed)
+        if result["nMatched"] != updates or result["nInserted"] != len(changed) - updates:
+            raise ConcurrentWrite(f"{len(changed)} cases written, some of them changed by another router")
+        for h in changed:
+            h.version += 1
+            h.changed = False
+
+    async def confirm(self, held: Sequence[Held]) -> None:
+        """The broker has acknowledged these cases' outboxes: empty them."""
+        sent = [h for h in held if h.outbox]
+        if not sent:
+            return
+        operations = [UpdateOne({"_id": h.id, "v": h.version}, {"$unset": {"outbox": ""}}) for h in sent]
+        result = await self._bulk(self._cases, operations)
+        if result["nMatched"] != len(sent):
+            raise ConcurrentWrite("a case was changed by another router while its outbox was published")
+        for h in sent:
+            h.outbox = []
+
+    async def loads(self, deputies: Iterable[str]) -> dict[str, int]:
+        """How many open cases each of `deputies` holds; those with none are absent."""
+        wanted = list(deputies)
+        if not wanted:
+            return {}
+        counted = self._cases.aggregate(
+            [
+                {"$match": {"holder": {"$in": wanted}}},
+                {"$group": {"_id": "$holder", "open": {"$sum": 1}}},
+            ]
+        )
+        return {row["_id"]: row["open"] async for row in counted}
+
+    async def due(self, until: datetime, limit: int) -> list[tuple[str, Clock, datetime]]:
+        """Cases whose next clock ran out by `until`: (case, clock, instant), the longest overdue first. Cases
+        on replayed time are never among them."""
+        cursor = (
+            self._cases.find({"due": {"$lte": until}}, {"clock": 1, "due": 1}).sort("due", 1).limit(limit)
+        )
+        return [(row["_id"], row["clock"], row["due"]) async for row in cursor]
+
+    async def held_by(self, deputies: Iterable[str]) -> list[str]:
+        """The open cases of `deputies`."""
+        cursor = self._cases.find({"holder": {"$in": list(deputies)}}, {"_id": 1})
+        return [row["_id"] async for row in cursor]
+
+    async def holders(self) -> list[str]:
+        """Every deputy who holds an open case."""
+        return [str(holder) for holder in await self._cases.distinct("holder") if holder]
+
+    async def counts(self) -> tuple[int, int]:
+        """(opinions ever assigned, opinions never assigned so far); costs what waits in triage and what was
+        said of unknown opinions, not what was ever opened. Raises `Lost` where the cases were dropped."""
+        documents = await self._cases.estimated_document_count()
+        strays = await self._cases.count_documents({"stray": True})  # the mark is one
+        if not strays:
+            raise Lost("cases")
+        waiting = await self._cases.count_documents({"waiting": True})
+        return documents - strays - waiting, waiting
+
+    async def issues_of_case(self, issue: str, limit: int) -> list[Document]:
+        """The newest cases of an issue: `{_id, opened}`."""
+        cursor = self._cases.find({"issue": issue}, {"opened": 1}).sort("opened", -1).limit(limit)
+        return await cursor.to_list(limit)
+
+    async def find_issues(self, keys: Iterable[str]) -> list[Issue]:
+        """The issues filed under any of the look-up `keys` of the cluster step."""
+        wanted = list(dict.fromkeys(keys))
+        if not wanted:
+            return []
+        ids = {row["issue"] async for row in self._issue_keys.find({"_id": {"$in": wanted}})}
+        if not ids:
+            return []
+        found = self._issues.find({"_id": {"$in": sorted(ids)}})
+        return [
+            Issue(d["_id"], d["grid"], tuple(msgspec.msgpack.decode(d["signature"])), d["length"])
+            async for d in found
+        ]
+
+    async def add_issues(self, issues: Sequence[tuple[Issue, Sequence[str]]]) -> None:
+        """File new issues under their look-up keys, each insert-if-absent: routers that see twins at once
+        agree, because the issue's id follows from (grid, fingerprint)."""
+        if not issues:
+            return
+        await self._bulk(
+            self._issues,
+            [
+                UpdateOne(
+                    {"_id": issue.id},
+                    {
+                        "$setOnInsert": {
+                            "grid": issue.grid,
+                            "signature": Binary(msgspec.msgpack.encode(issue.signature)),
+                            "length": issue.length,
+                        }
+                    },
+                    upsert=True,
+                )
+                for issue, _ in issues
+            ],
+        )
+        await self._bulk(
+            self._issue_keys,
+            [
+                UpdateOne({"_id": key}, {"$setOnInsert": {"issue": issue.id}}, upsert=True)
+                for issue, keys in issues
+                for key in keys
+            ],
+        )
+
+    async def positions(self, topic: str) -> dict[int, int]:
+        """Up to which offset (exclusive) of each partition of `topic` everything is folded in here."""
+        found = await self._folded(topic).find_one({"_id": MARK}, {"positions": 1})
+        known = {} if found is None else found.get("positions", {})
+        return {int(partition): int(offset) for partition, offset in known.items()}
+
+    async def note_positions(self, topic: str, offsets: dict[int, int]) -> None:
+        """Remember what `positions` returns; an offset never goes back. Does nothing where the collection was
+        dropped."""
+        if offsets:
+            noted = {f"positions.{partition}": offset for partition, offset in offsets.items()}
+            await self._folded(topic).update_one({"_id": MARK}, {"$max": noted})
+
+    def _folded(self, topic: str) -> Collection:
+        """Which collection `topic` is folded into."""
+        return self._issues if topic == topics.WORDS else self._cases
+
+    async def _bulk(self, collection: Any, operations: Sequence[Any]) -> dict[str, Any]:
+        """Write all that can be written; a duplicate key means that somebody else has inserted it."""
+        try:
+            written = (await collection.bulk_write(operations, ordered=False)).bulk_api_result
+        except BulkWriteError as error:
+            others = [e for e in error.details["writeErrors"] if e["code"] != _DUPLICATE_KEY]
+            if others:
+                raise
+            written = error.details
+        return dict(written)
+
+
+def _pack(h: Held) -> Document:
+    case = h.case
+    document: Document = {"_id": h.id, "v": h.version + 1, "causes": Binary(b"".join(h.causes))}
+    if h.outbox:
+        document["outbox"] = Binary(msgspec.msgpack.encode(h.outbox))
+    if case is not None:
+        document["state"] = Binary(msgspec.msgpack.encode(case))
+    if case is None or case.opened is None:
+        document["stray"] = True
+        return document
+    document["opened"] = case.opened
+    if case.is_open and case.assignee is not None:
+        document["holder"] = case.assignee
+    if case.assignments == 0:
+        document["waiting"] = True
+    if case.issue is not None:
+        document["issue"] = case.issue
+    if not case.replayed and (due := next_due(case)) is not None:
+        document["clock"], document["due"] = due
+    return document
+
+
+def _unpack(document: Document) -> Held:
+    causes = bytes(document["causes"])
+    state, outbox = document.get("state"), document.get("outbox")
+    return Held(
+        id=document["_id"],
+        case=None if state is None else msgspec.msgpack.decode(state, type=Case),
+        version=document["v"],
+        causes={causes[at : at + 16] for at in range(0, len(causes), 16)},
+        outbox=[] if outbox is None else msgspec.msgpack.decode(outbox, type=list[OutRecord]),
+    )

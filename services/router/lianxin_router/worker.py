@@ -1,0 +1,264 @@
+"""The router's process: `python -m lianxin_router.worker`, or with `--rebuild` to build its cases anew.
+
+The only file here that puts the parts together and reads settings. Health and metrics are on the worker's
+port; nothing else is. A worker that finds its cases dropped folds them again before it decides anything.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from lianxin_chassis import logs
+from lianxin_chassis.consumer import Consumer
+from lianxin_chassis.database import Database, close_database, open_database
+from lianxin_chassis.generations import Generations
+from lianxin_chassis.marks import BUILT
+from lianxin_chassis.metric_names import COUNTED_OPINIONS
+from lianxin_chassis.outages import Backoff, outage
+from lianxin_chassis.parking import ParkingLot
+from lianxin_chassis.patience import patiently
+from lianxin_chassis.process import Worker, tell, work_or_rebuild
+from lianxin_chassis.publisher import Publisher
+from lianxin_chassis.records import Message, Record
+from lianxin_chassis.registry import RegistryFollower
+from lianxin_chassis.settings import Settings
+from lianxin_contracts import ids, topics
+from lianxin_router.city import CityInForce
+from lianxin_router.domain.ports import unreadable
+from lianxin_router.fold import Fold, LogReader
+from lianxin_router.handle import CaseHandler
+from lianxin_router.review import Reviews
+from lianxin_router.store import COLLECTIONS, CaseStore
+from lianxin_router.timers import Timers
+
+log = logs.get_logger(__name__)
+
+T = TypeVar("T")
+
+GROUP = "router"
+POSITIONS_EVERY_S = 30.0
+# About a millisecond and a half each of a core of its own; on a machine that is ten times overbooked a batch
+# still ends long before the deadline, which would otherwise end the process again and again.
+MAX_BATCH = 200
+BATCH_DEADLINE_S = 60.0
+COUNTS_EVERY_S = 1.0
+LOOK_EVERY_S = 1.0
+# A worker that is still on the generation before ends within 25 s of the switch (process.STOP_S).
+KEEP_OLD_S = 60.0
+
+
+class RouterSettings(Settings):
+    """The router needs nothing that the others don't."""
+
+    service: str = "router"
+
+
+class Router:
+    """The live router: one generation of cases, until another generation is switched to."""
+
+    def __init__(self, settings: Settings, db: Database, store: CaseStore, publisher: Publisher) -> None:
+        self._settings = settings
+        self._db = db
+        self._store = store
+        self._publisher = publisher
+        self._reader = LogReader(settings)
+        self._owned: frozenset[int] = frozenset()
+        self._clean = asyncio.Lock()
+        self.registry = RegistryFollower(settings)
+        self.reviews = Reviews(store, publisher)
+        self.city = CityInForce(self.reviews.accept)
+        self.handler = CaseHandler(store, publisher, lambda: self.city.current)
+        self.timers = Timers(store, publisher)
+        self.registry.on_switch(self.city.accept)
+
+    def consumer(self, parking: ParkingLot) -> Consumer:
+        """The consumer of `opinions.inbound`, whose effects are decisions."""
+        return Consumer(
+            self._settings,
+            group=GROUP,
+            topics=[topics.INBOUND],
+            handle=self._handle,
+            parking=parking,
+            publisher=self._publisher,
+            max_batch=MAX_BATCH,
+            batch_deadline_s=BATCH_DEADLINE_S,
+            on_assigned=self._take_over,
+            on_dead_letter=self._show_in_triage,
+        )
+
+    async def _handle(self, batch: list[Message]) -> None:
+        async with self._clean:
+            await self.handler.handle(batch)
+
+    async def _take_over(self, partitions: frozenset[int]) -> None:
+        """Before anything of `partitions` is decided, the cases must be where their log is."""
+        self._owned = partitions
+        await Fold(self._store, self._reader).lifecycle(partitions)
+
+    async def _show_in_triage(self, record: Record, reason: str) -> None:
+        """A submission was answered with 202, so it shows in triage even where it can't be read."""
+        type_ = dict(record.headers).get("ce_type", b"")
+        if type_ != b"opinion.submitted" or not record.key or reason == "parked":
+            return
+        try:
+            opinion = record.key.decode()
+        except UnicodeDecodeError:
+            log.error("a dead submission's key is no opinion id", offset=record.offset)
+            return
+        cause = ids.derived("dead_letter", record.topic, str(record.partition), str(record.offset))
+        at = datetime.fromtimestamp(record.timestamp_ms / 1000, UTC)
+        await self.handler.apply([unreadable(opinion, cause, at, reason)])
+
+    async def note_positions(self) -> None:
+        """Remember how far the log is folded, so that a take-over reads little; for ever."""
+        await _repeat(self._note_positions, POSITIONS_EVERY_S)
+
+    async def _note_positions(self) -> None:
+        async with self._clean:  # between batches nothing of the owned partitions is unconfirmed
+            owned = self._owned
+            if owned:
+                ends = await self._reader.ends(topics.LIFECYCLE, owned)
+                await self._store.note_positions(topics.LIFECYCLE, ends)
+
+    async def count(self) -> None:
+        """Keep the counts on `/metrics` fresh; for ever."""
+        await _repeat(self._count, COUNTS_EVERY_S)
+
+    async def _count(self) -> None:
+        assigned, waiting = await self._store.counts()
+        COUNTED_OPINIONS.labels("assigned").set(assigned)
+        COUNTED_OPINIONS.labels("triage").set(waiting)
+
+
+async def _repeat(step: Callable[[], Awaitable[None]], every_s: float) -> None:
+    backoff = Backoff()
+    while True:
+        try:
+            await step()
+            backoff.reset()
+            wait = every_s
+        except Exception as error:
+            if outage(error) is None:
+                raise
+            wait = max(every_s, backoff.next())
+        await asyncio.sleep(wait)
+
+
+@asynccontextmanager
+async def live(settings: Settings) -> AsyncIterator[Worker]:
+    """The live router's parts, started; stopped when left."""
+    db = open_database(settings)
+    publisher = Publisher(settings)
+    await publisher.start()
+    try:
+        generations = Generations(db, GROUP)
+        generation = await patiently(generations.live)
+        store = CaseStore(db, generation)
+        await patiently(store.prepare)
+        if await patiently(store.state) != BUILT:
+            await patiently(lambda: fold_everything(settings, store, _log_progress))
+        parking = ParkingLot(db)
+        await patiently(parking.prepare)
+        router = Router(settings, db, store, publisher)
+        consumer = router.consumer(parking)
+        yield Worker(
+            consumers=[consumer],
+            followers=[router.registry],
+            tasks=[
+                router.city.run,
+                router.reviews.run,
+                router.timers.run,
+                router.note_positions,
+                router.count,
+                lambda: _until_replaced(generations, store),
+                lambda: _drop_old(generations, generation),
+            ],
+            checks={
+                "registry": router.registry.check,
+                "city": lambda: True if router.city.current is not None else "indexing the city",
+                "consumer": consumer.check,
+            },
+        )
+    finally:
+        await publisher.stop()
+        await close_database(db)
+
+
+async def _until_replaced(generations: Generations, store: CaseStore) -> None:
+    """Returns, and so ends the worker, when another generation is live or the cases were dropped."""
+    while True:
+        await asyncio.sleep(LOOK_EVERY_S)
+        live = await patiently(generations.live)
+        if live != store.generation:
+            log.info("another generation of the cases is live", was=store.generation, now=live)
+            return
+        if await patiently(store.state) is None:
+            log.error("the cases were dropped; starting anew, to fold them again", generation=live)
+            return
+
+
+async def _drop_old(generations: Generations, live: int) -> None:
+    """Drop what earlier generations left, when no router is on it any more; then wait for ever."""
+    await asyncio.sleep(KEEP_OLD_S)
+    if dropped := await patiently(lambda: generations.drop_old(COLLECTIONS, keep=live)):
+        log.info("old generations dropped", collections=dropped)
+    await asyncio.Event().wait()
+
+
+Told = Callable[[str, int, int], None]
+
+
+async def fold_everything(settings: Settings, store: CaseStore, told: Told) -> None:
+    """Fill `store` from the log alone. `told` gets what is read, how many records, and of how many."""
+
+    def progress(what: str) -> Callable[[int, int], None]:
+        return lambda done, total: told(what, done, total)
+
+    await store.begin()
+    fold = Fold(store, LogReader(settings))
+    await fold.lifecycle(progress=progress("lifecycle"))
+    await fold.issues(progress=progress("words"))
+    # What was decided meanwhile: little, so that taking over takes no longer than it must.
+    await fold.lifecycle()
+    await store.finish()
+
+
+async def rebuild(settings: Settings) -> None:
+    """Build the next generation of cases beside the live one, and switch to it when it has caught up.
+
+    What is decided between the last read and the switch is folded by the workers, which start again on the
+    new generation and take their partitions over.
+    """
+    db = open_database(settings)
+    try:
+        generations = Generations(db, GROUP)
+        number = await generations.begin()
+        tell(f"building generation {number} of the cases")
+        store = CaseStore(db, number)
+        await store.prepare()
+        await fold_everything(settings, store, _say_progress)
+        assigned, waiting = await store.counts()
+        tell(f"generation {number} has caught up: {assigned} assigned, {waiting} in triage")
+        await generations.switch(number)
+        tell(f"generation {number} is live")
+    finally:
+        await close_database(db)
+
+
+def _log_progress(what: str, done: int, total: int) -> None:
+    log.info("folding", what=what, done=done, total=total)
+
+
+def _say_progress(what: str, done: int, total: int) -> None:
+    tell(f"{what}: {done} of {total} records")
+
+
+def main() -> None:
+    """Run until stopped, or rebuild and exit."""
+    work_or_rebuild(RouterSettings(), live, rebuild)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The router with a real broker and a real database."""
