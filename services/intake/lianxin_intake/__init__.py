@@ -1,0 +1,1 @@
+"""Intake: where every opinion enters."""

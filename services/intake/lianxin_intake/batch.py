@@ -1,0 +1,226 @@
+"""`POST /v1/opinions:batch`: many opinions in, one result line out for each line in, in order, while more
+come.
+
+Memory is bounded on both sides. In: a window of lines is judged and handed in before the next chunk is
+read. Out: many clients read nothing until they have sent everything, so results wait on disk and never
+hold up the reading.
+"""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from lianxin_chassis.logs import get_logger
+from lianxin_chassis.problems import ProblemError
+from lianxin_contracts.registry import Snapshot
+from lianxin_intake import opinion
+from lianxin_intake.context import Intake, RawRoute
+from lianxin_intake.documentation import BATCH
+from lianxin_intake.door import Prepared
+from lianxin_intake.reading import (
+    NDJSON,
+    Line,
+    LineSplitter,
+    chunks_of,
+    headers_of,
+    idempotency_key,
+    require_type,
+)
+from lianxin_intake.rights import Caller
+
+log = get_logger(__name__)
+
+# As many lines as are handed to the broker at once.
+WINDOW = 500
+# Results up to this size stay in memory, the rest waits in a temporary file; bytes.
+SPOOL_BYTES = 1024 * 1024
+_READ_BYTES = 64 * 1024
+
+
+def batch_routes(intake: Intake) -> APIRouter:
+    """The route for many opinions."""
+    routes = APIRouter(route_class=RawRoute)
+
+    @routes.post("/v1/opinions:batch", status_code=200, openapi_extra=BATCH, tags=["opinions"])
+    async def submit_batch(request: Request) -> Response:
+        """Hand in many opinions, one JSON object a line. Each line is judged on its own and gets its own
+        result line with `line` (from 1) and `status`: 202 with the receipt, else a `problem`.
+
+        A line's id is stable through its `external_id`, else through the request's Idempotency-Key and
+        the line's number: the same upload sent again counts once.
+        """
+        headers = headers_of(request)
+        caller, city = intake.submitter(headers)
+        require_type(headers, NDJSON)
+        upload = Upload(intake, caller, city, idempotency_key(headers), headers.get("traceparent"))
+        return Streamed(upload.results(request))
+
+    return routes
+
+
+class Streamed(Response):
+    """Sends result lines while the request is still being read. Starlette's own StreamingResponse listens
+    for the client's going away by reading from the request, which would swallow lines."""
+
+    media_type = "application/x-ndjson"
+
+    def __init__(self, lines: AsyncIterator[bytes]) -> None:
+        super().__init__(headers={"Cache-Control": "no-store"})
+        del self.headers["content-length"]
+        self._lines = lines
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send what comes; as ASGI says."""
+        del scope, receive
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        async for chunk in self._lines:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class Upload:
+    """One batch on its way in."""
+
+    def __init__(
+        self, intake: Intake, caller: Caller, city: Snapshot, key: str | None, traceparent: str | None
+    ) -> None:
+        self._intake = intake
+        self._caller = caller
+        self._city = city
+        self._key = key
+        self._traceparent = traceparent
+
+    async def results(self, request: Request) -> AsyncIterator[bytes]:
+        """The result lines, as they come about."""
+        with Spool() as spool:
+            reading = asyncio.create_task(self._read(request, spool), name="batch")
+            try:
+                async for chunk in spool.chunks():
+                    yield chunk
+                await reading
+            finally:
+                reading.cancel()
+                await asyncio.gather(reading, return_exceptions=True)
+
+    async def _read(self, request: Request, spool: "Spool") -> None:
+        splitter = LineSplitter(opinion.MAX_BYTES)
+        try:
+            async for chunk in chunks_of(request):
+                await self._handle(list(splitter.feed(chunk)), spool)
+            await self._handle(list(splitter.end()), spool)
+        except ProblemError:
+            log.info("a batch ended before its last line", channel=self._caller.channel.id)
+        finally:
+            spool.end()
+
+    async def _handle(self, lines: list[Line], spool: "Spool") -> None:
+        for start in range(0, len(lines), WINDOW):
+            spool.write(await self._window(lines[start : start + WINDOW]))
+
+    async def _window(self, lines: list[Line]) -> bytes:
+        """Judge and hand in up to `WINDOW` lines; their result lines."""
+        judged = [await self._judge(line) for line in lines]
+        prepared = [outcome for outcome in judged if isinstance(outcome, Prepared)]
+        answers = iter(await self._intake.door.hand_in(prepared))
+        results = bytearray()
+        for line, outcome in zip(lines, judged, strict=True):
+            refused = next(answers) if isinstance(outcome, Prepared) else outcome
+            if refused is None:
+                assert isinstance(outcome, Prepared)
+                result = {"line": line.number, "status": 202, **self._intake.receipt(outcome)}
+            else:
+                result = {"line": line.number, "status": refused.status, "problem": problem_body(refused)}
+            results += msgspec.json.encode(result) + b"\n"
+        return bytes(results)
+
+    async def _judge(self, line: Line) -> Prepared | ProblemError:
+        if line.raw is None:
+            return ProblemError(
+                413,
+                "too_large",
+                "The line is too long",
+                f"At most {opinion.MAX_BYTES} bytes.",
+                limit=opinion.MAX_BYTES,
+            )
+        if not line.raw.strip():
+            return ProblemError(400, "empty_line", "The line is empty", "Send one JSON object on each line.")
+        # An upload is slowed down, not refused: it reads no faster than its key may send.
+        while wait := self._intake.rates.take(self._caller.key):  # noqa: ASYNC110 - time alone ends this wait
+            await asyncio.sleep(wait)
+        try:
+            return self._intake.door.prepare(
+                line.raw,
+                self._caller,
+                self._city,
+                line=f"{self._key}/{line.number}" if self._key is not None else None,
+                traceparent=self._traceparent,
+            )
+        except ProblemError as error:
+            return error
+
+
+def problem_body(error: ProblemError) -> dict[str, Any]:
+    """What a problem document says, without `status`, which the line has."""
+    body: dict[str, Any] = {
+        "type": f"urn:lianxin:problem:{error.code}",
+        "code": error.code,
+        "title": error.title,
+    }
+    if error.detail:
+        body["detail"] = error.detail
+    return body | error.extra
+
+
+class Spool:
+    """What was written and not read yet: in memory up to `SPOOL_BYTES`, beyond that in a temporary file."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115 - closed with self
+        self._written = 0
+        self._read = 0
+        self._ended = False
+        self._more = asyncio.Event()
+
+    def __enter__(self) -> "Spool":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def write(self, chunk: bytes) -> None:
+        """Add `chunk` at the end."""
+        self._file.seek(self._written)
+        self._file.write(chunk)
+        self._written += len(chunk)
+        self._more.set()
+
+    def end(self) -> None:
+        """Nothing more will be written."""
+        self._ended = True
+        self._more.set()
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Everything that is written, until the end."""
+        while True:
+            if self._read < self._written:
+                self._file.seek(self._read)
+                chunk = self._file.read(_READ_BYTES)
+                self._read += len(chunk)
+                if self._read == self._written:
+                    # All read: begin again, so that the file grows only while the client does not read.
+                    self._file.seek(0)
+                    self._file.truncate()
+                    self._read = self._written = 0
+                yield chunk
+            elif self._ended:
+                return
+            else:
+                self._more.clear()
+                await self._more.wait()

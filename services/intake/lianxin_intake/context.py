@@ -1,0 +1,81 @@
+"""What the routes of intake work with: made once in `api`, handed to every group of routes."""
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
+
+from lianxin_chassis.problems import ProblemError
+from lianxin_contracts.registry import Snapshot
+from lianxin_intake.door import Door, Prepared, Publishing
+from lianxin_intake.generation import LiveTracking
+from lianxin_intake.rates import Buckets, retry_after
+from lianxin_intake.reading import Headers
+from lianxin_intake.recent import RecentOpinions
+from lianxin_intake.rights import Caller, Registry, caller_of, city_of, require
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """The parts of one intake process."""
+
+    registry: Registry
+    publisher: Publishing
+    door: Door
+    recent: RecentOpinions
+    tracking: LiveTracking
+    rates: Buckets
+    wrong_codes: Buckets
+    public_url: str
+    deadline_s: float
+
+    def submitter(self, headers: Headers) -> tuple[Caller, Snapshot]:
+        """Who is posting, and the city. Raises 401, 403 or 503."""
+        city = city_of(self.registry)
+        caller = caller_of(headers.get("authorization"), self.registry, city)
+        require(caller, "submit")
+        return caller, city
+
+    def require_rate(self, caller: Caller) -> None:
+        """Raises 429 where the caller's key sends faster than its limit."""
+        wait = self.rates.take(caller.key)
+        if wait:
+            raise ProblemError(
+                429,
+                "too_many_requests",
+                "This key sends too much at once",
+                "Wait as long as Retry-After says, or send many opinions at once to POST /v1/opinions:batch.",
+                headers=retry_after(wait),
+            )
+
+    def status_url(self, opinion: str) -> str:
+        """Where an opinion can be followed. Holds no code: addresses end in logs."""
+        return f"{self.public_url}/v1/opinions/{opinion}"
+
+    def receipt(self, prepared: Prepared) -> dict[str, Any]:
+        """What the sender of an accepted opinion gets."""
+        return {"id": prepared.id, "tracking_code": prepared.code, "status_url": self.status_url(prepared.id)}
+
+
+class RawRoute(APIRoute):
+    """A route that hands the request to its function as it is: no parsing by FastAPI, yet listed in
+    `/docs`."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The function itself."""
+        endpoint: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
+        return endpoint
+
+
+def json_response(status: int, body: Any, headers: dict[str, str] | None = None) -> Response:
+    """`body` as JSON, not to be cached."""
+    return Response(
+        msgspec.json.encode(body),
+        status_code=status,
+        media_type="application/json",
+        headers={"Cache-Control": "no-store", **(headers or {})},
+    )

@@ -1,0 +1,78 @@
+"""`POST /v1/events`: opinions as CloudEvents 1.0."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from lianxin_chassis.problems import ProblemError
+from lianxin_contracts.registry import Snapshot
+from lianxin_intake import cloudevents, opinion
+from lianxin_intake.batch import problem_body
+from lianxin_intake.cloudevents import Submission
+from lianxin_intake.context import Intake, RawRoute, json_response
+from lianxin_intake.documentation import EVENTS
+from lianxin_intake.door import Prepared
+from lianxin_intake.reading import Headers, headers_of, read_body
+from lianxin_intake.rights import Caller
+
+
+def event_routes(intake: Intake) -> APIRouter:
+    """The route for CloudEvents."""
+    routes = APIRouter(route_class=RawRoute, tags=["opinions"])
+
+    @routes.post("/v1/events", status_code=202, openapi_extra=EVENTS)
+    async def receive(request: Request) -> Response:
+        """Hand in an opinion as a CloudEvent of type `opinion.submitted`, in binary, structured or
+        batched mode.
+
+        `source` and `id` name the event: the same two again count once. A single event is answered like
+        POST /v1/opinions; a batch with 200 and `results`, one for each event, in order, judged on its
+        own.
+        """
+        headers = headers_of(request)
+        caller, city = intake.submitter(headers)
+        mode = cloudevents.mode_of(headers)
+        intake.require_rate(caller)
+        if mode == "batch":
+            body = await read_body(request, headers, cloudevents.MAX_BATCH_BYTES)
+            results = await _batch(intake, caller, city, headers, body)
+            return json_response(200, {"results": results})
+        body = await read_body(request, headers, opinion.MAX_BYTES)
+        event = cloudevents.binary(headers, body) if mode == "binary" else cloudevents.structured(body)
+        prepared = _prepare(intake, caller, city, headers, event)
+        (refused,) = await intake.door.hand_in([prepared])
+        if refused is not None:
+            raise refused
+        receipt = intake.receipt(prepared)
+        return json_response(202, receipt, {"Location": receipt["status_url"]})
+
+    return routes
+
+
+def _prepare(intake: Intake, caller: Caller, city: Snapshot, headers: Headers, event: Submission) -> Prepared:
+    return intake.door.prepare(
+        event.raw, caller, city, event=event.key, traceparent=headers.get("traceparent")
+    )
+
+
+async def _batch(
+    intake: Intake, caller: Caller, city: Snapshot, headers: Headers, body: bytes
+) -> list[dict[str, Any]]:
+    judged: list[Prepared | ProblemError] = []
+    for event in cloudevents.batched(body):
+        try:
+            judged.append(_prepare(intake, caller, city, headers, cloudevents.from_json(event)))
+        except ProblemError as error:
+            judged.append(error)
+    answers = iter(await intake.door.hand_in([one for one in judged if isinstance(one, Prepared)]))
+    results: list[dict[str, Any]] = []
+    for outcome in judged:
+        refused = next(answers) if isinstance(outcome, Prepared) else outcome
+        if refused is not None:
+            results.append({"status": refused.status, "problem": problem_body(refused)})
+        else:
+            assert isinstance(outcome, Prepared)
+            results.append({"status": 202, **intake.receipt(outcome)})
+    return results

@@ -1,0 +1,227 @@
+"""What is said about an opinion after it was handed in: rating, withdrawal and erasure by whoever holds
+the tracking code (no key suffices), support by a channel for somebody who shares the concern."""
+
+import hmac
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import msgspec
+from fastapi import APIRouter
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import Response
+
+from lianxin_chassis.outages import NotConfirmed, Overloaded
+from lianxin_chassis.problems import ProblemError
+from lianxin_chassis.tracing import child
+from lianxin_contracts import ids, inbound, topics
+from lianxin_contracts.envelope import Event, to_record
+from lianxin_intake import opinion
+from lianxin_intake.context import Intake, RawRoute, json_response
+from lianxin_intake.documentation import spoken
+from lianxin_intake.door import RETRY_AFTER_S, invalid, unreadable
+from lianxin_intake.identity import is_opinion_id
+from lianxin_intake.opinion import Fault, Unreadable
+from lianxin_intake.rates import retry_after
+from lianxin_intake.reading import JSON, headers_of, idempotency_key, read_body, require_type
+
+MAX_BYTES = 64 * 1024
+MAX_COMMENT = 2_000  # characters
+MAX_SUPPORTER = 200
+RESIDENT = inbound.Actor(kind="resident", id="resident")
+# What the source of an event says where no channel's key was shown, only the tracking code.
+TRACKING_SOURCE = "/intake/tracking"
+SCORES = ("satisfied", "basically", "dissatisfied")
+T = TypeVar("T", bound=Struct)
+
+
+class RatingBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of a rating. The score is checked by hand: a wrong one is the resident's mistake, not a
+    type's."""
+
+    score: str = ""
+    tracking_code: str = ""
+    comment: str | None = None
+
+
+class CodeBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of a withdrawal or an erasure."""
+
+    tracking_code: str = ""
+
+
+class SupportBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of a support: the channel's own, stable name for the person."""
+
+    supporter: str = ""
+
+
+_RATING = msgspec.json.Decoder(RatingBody)
+_CODE = msgspec.json.Decoder(CodeBody)
+_SUPPORT = msgspec.json.Decoder(SupportBody)
+
+
+def resident_routes(intake: Intake, secret: bytes) -> APIRouter:
+    """The routes of whoever holds a tracking code, and the one for support."""
+    routes = APIRouter(route_class=RawRoute, tags=["residents"])
+    code = {"tracking_code": "7QK2-M4XW-9PZ3H"}
+
+    @routes.post(
+        "/v1/opinions/{opinion_id}/rating",
+        status_code=202,
+        openapi_extra=spoken({"score": "satisfied", "comment": "谢谢", **code}),
+    )
+    async def rate(request: Request) -> Response:
+        """Judge the answer: satisfied 满意, basically 基本满意 or dissatisfied 不满意 (which reopens the
+        case)."""
+        id_ = opinion_of(request)
+        body = await _read(request, _RATING, RatingBody)
+        require_code(intake, request, id_, body.tracking_code)
+        if found := rating_faults(body):
+            raise invalid(found)
+        said = inbound.Rated(actor=RESIDENT, score=body.score, comment=body.comment)  # type: ignore[arg-type]
+        return await _say(intake, request, id_, "opinion.rated", said)
+
+    @routes.post("/v1/opinions/{opinion_id}/withdrawal", status_code=202, openapi_extra=spoken(code))
+    async def withdraw(request: Request) -> Response:
+        """Take the opinion back: the case is closed, its words stay until they are erased."""
+        id_ = await _opened_by_code(intake, request)
+        return await _say(intake, request, id_, "opinion.withdrawn", inbound.Withdrawn(actor=RESIDENT))
+
+    @routes.post("/v1/opinions/{opinion_id}/erasure", status_code=202, openapi_extra=spoken(code))
+    async def erase(request: Request) -> Response:
+        """Have every word and every contact of the opinion deleted, for good."""
+        id_ = await _opened_by_code(intake, request)
+        said = inbound.ErasureRequested(actor=RESIDENT)
+        return await _say(intake, request, id_, "opinion.erasure_requested", said)
+
+    @routes.post(
+        "/v1/opinions/{opinion_id}/support",
+        status_code=202,
+        openapi_extra=spoken({"supporter": "user-4711"}, keyed=True),
+    )
+    async def support(request: Request) -> Response:
+        """Say that somebody else has the same concern. `supporter` is the channel's own name for the
+        person; it is hashed here, and counts once for each opinion."""
+        id_ = opinion_of(request)
+        caller, _ = intake.submitter(headers_of(request))
+        body = await _read(request, _SUPPORT, SupportBody)
+        if not 1 <= len(body.supporter) <= MAX_SUPPORTER:
+            raise invalid([Fault("supporter", "bad_supporter", f"Send 1 to {MAX_SUPPORTER} characters.")])
+        intake.require_rate(caller)
+        channel = caller.channel.id
+        who = hmac.digest(secret, f"supporter:{channel}:{body.supporter}".encode(), "sha256").hex()[:32]
+        said = inbound.Supported(supporter=who, channel=channel)
+        return await _say(
+            intake,
+            request,
+            id_,
+            "opinion.supported",
+            said,
+            source=f"/intake/{channel}",
+            event_id=ids.derived("command", id_, "opinion.supported", who),
+        )
+
+    return routes
+
+
+def opinion_of(request: Request) -> str:
+    """The opinion that the path names. Raises 404 for what can't be one."""
+    id_ = str(request.path_params["opinion_id"]).lower()
+    if not is_opinion_id(id_):
+        raise ProblemError(
+            404, "not_found", "There is no such opinion", "The id in the address is not one of ours."
+        )
+    return id_
+
+
+def require_code(intake: Intake, request: Request, id_: str, code: str) -> None:
+    """Raises 403 where `code` does not open opinion `id_`, and 429 for an address that sent too many
+    wrong ones."""
+    address = request.client.host if request.client is not None else "unknown"
+    if wait := intake.wrong_codes.empty_for(address):
+        raise ProblemError(
+            429,
+            "too_many_wrong_codes",
+            "Too many wrong tracking codes came from this address",
+            "Wait as long as Retry-After says, then copy the code from the receipt.",
+            headers=retry_after(wait),
+        )
+    if not intake.door.codes.opens(code, id_):
+        intake.wrong_codes.take(address)
+        raise ProblemError(
+            403,
+            "tracking_code_missing" if not code else "tracking_code_wrong",
+            "The tracking code does not belong to this opinion" if code else "The tracking code is missing",
+            "Send the code from the receipt as tracking_code; a channel's key is not enough. "
+            "Case, spaces and hyphens don't matter.",
+            field="tracking_code",
+        )
+
+
+def rating_faults(body: RatingBody) -> list[Fault]:
+    """What is wrong with a rating."""
+    found = []
+    if body.score not in SCORES:
+        found.append(Fault("score", "unknown_score", f"Send one of {', '.join(SCORES)}."))
+    if body.comment is not None and len(body.comment) > MAX_COMMENT:
+        found.append(Fault("comment", "too_long", f"{len(body.comment)} characters; at most {MAX_COMMENT}."))
+    elif body.comment is not None and opinion.has_control_characters(body.comment):
+        found.append(Fault("comment", "control_character", "Remove control characters."))
+    return found
+
+
+async def _opened_by_code(intake: Intake, request: Request) -> str:
+    id_ = opinion_of(request)
+    body = await _read(request, _CODE, CodeBody)
+    require_code(intake, request, id_, body.tracking_code)
+    return id_
+
+
+async def _read(request: Request, decoder: msgspec.json.Decoder[T], model: type[T]) -> T:
+    headers = headers_of(request)
+    require_type(headers, JSON)
+    raw = await read_body(request, headers, MAX_BYTES)
+    try:
+        return opinion.decode(raw, decoder, tuple(field.name for field in msgspec.structs.fields(model)))
+    except Unreadable as error:
+        raise unreadable(error) from None
+
+
+async def _say(
+    intake: Intake,
+    request: Request,
+    id_: str,
+    type_: str,
+    said: Struct,
+    *,
+    source: str = TRACKING_SOURCE,
+    event_id: str | None = None,
+) -> Response:
+    """Publish one command about opinion `id_`; 202 when the broker has it."""
+    headers = headers_of(request)
+    key = idempotency_key(headers) or ids.fresh()
+    now = datetime.now(UTC)
+    event = Event(
+        id=event_id or ids.derived("command", RESIDENT.id, id_, type_, key),
+        source=source,
+        type=type_,
+        subject=id_,
+        time=now,
+        recordedtime=now,
+        data=said,
+        traceparent=child(headers.get("traceparent")),
+    )
+    try:
+        await intake.publisher.publish([to_record(event, topics.INBOUND, id_)], intake.deadline_s)
+    except (NotConfirmed, Overloaded):
+        raise ProblemError(
+            503,
+            "not_confirmed",
+            "It could not be confirmed in time",
+            f"Send it again in {RETRY_AFTER_S} seconds with the Idempotency-Key given here: it counts once.",
+            headers={**retry_after(RETRY_AFTER_S), "Idempotency-Key": key},
+            idempotency_key=key,
+        ) from None
+    receipt: dict[str, Any] = {"id": id_, "command_id": event.id, "status_url": intake.status_url(id_)}
+    return json_response(202, receipt)

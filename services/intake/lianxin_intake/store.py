@@ -1,0 +1,166 @@
+"""The tracking projection in MongoDB: the only file of intake that knows it.
+
+Collections of one generation: `tracking.g{n}`, one document per opinion id, and `words.g{n}`, one per part of
+words. Both can be built anew from the log. Every write may be repeated. Both carry a mark (chassis `marks`):
+where it is missing the collection was dropped, and every question raises `Lost` rather than say "unknown".
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from pymongo import ASCENDING, DeleteMany, DeleteOne, IndexModel, ReplaceOne
+from pymongo.errors import BulkWriteError
+
+from lianxin_chassis.database import Collection, Database, Document
+from lianxin_chassis.generations import collection_name
+from lianxin_chassis.marks import BUILT, MARK, Lost, mark, mark_new, marked, state_of
+from lianxin_contracts.words import key as words_key
+from lianxin_intake.projection import Tracked
+from lianxin_intake.tracking import TrackingCodes, fingerprint, normalised
+
+TRACKING = "tracking"
+WORDS = "words"
+BASES = (TRACKING, WORDS)
+_DUPLICATE_KEY = 11000
+_OWN = ("_id", "code")  # what a document has beside the fields of `Tracked`
+
+
+class TrackingStore:
+    """One generation of the projection. Raises PyMongo's errors, `Lost` where a collection was dropped."""
+
+    def __init__(
+        self, db: Database, generation: int, codes: TrackingCodes | None = None, *, unmade: bool = False
+    ) -> None:
+        """`codes` is needed to `save`. `unmade`: nobody has built anything yet, so a missing mark means that
+        nothing is known."""
+        self.generation = generation
+        self.unmade = unmade
+        self._codes = codes
+        self._tracking = db[collection_name(TRACKING, generation)]
+        self._words = db[collection_name(WORDS, generation)]
+
+    async def prepare(self) -> None:
+        """Make the marks, of what is being built, and the indexes. Safe to repeat."""
+        await mark_new(self._tracking, opened=False)  # so that it is not counted, see `submitted`
+        await mark_new(self._words)
+        await self._tracking.create_indexes(
+            [
+                IndexModel([("code", ASCENDING)], name="code"),
+                # Few: ids that somebody rated or supported and nobody submitted. See `submitted`.
+                IndexModel(
+                    [("opened", ASCENDING)], name="unopened", partialFilterExpression={"opened": False}
+                ),
+            ]
+        )
+        await self._words.create_indexes([IndexModel([("opinion", ASCENDING)], name="opinion")])
+
+    async def state(self) -> str | None:
+        """`built`, `building`, or None where a collection was dropped or never made."""
+        return await state_of((self._tracking, self._words))
+
+    async def finish(self) -> None:
+        """Everything that the log held is in here."""
+        if await self.state() is None:
+            raise Lost(TRACKING)
+        for collection in (self._tracking, self._words):
+            await mark(collection, BUILT)
+
+    async def load(self, opinions: Iterable[str]) -> dict[str, Tracked]:
+        """What is known of `opinions`, by id."""
+        found = await self._marked_of(self._tracking, opinions)
+        return {document["_id"]: _tracked(document) for document in found}
+
+    async def find(self, opinion: str) -> Tracked | None:
+        """What is known of `opinion`."""
+        return (await self.load([opinion])).get(opinion)
+
+    async def _marked_of(self, collection: Collection, ids: Iterable[str]) -> list[Document]:
+        """The documents of `ids`. Raises `Lost` where the mark is not found with them."""
+        found = [document async for document in collection.find({"_id": {"$in": [*ids, MARK]}})]
+        documents = [document for document in found if document["_id"] != MARK]
+        if len(documents) == len(found) and not self.unmade:
+            raise Lost(TRACKING)
+        return documents
+
+    async def id_of_code(self, code: str) -> str | None:
+        """The opinion that the tracking code `code`, as somebody typed it, belongs to."""
+        plain = normalised(code)
+        if plain is None:
+            return None
+        document = await self._tracking.find_one({"code": fingerprint(plain)}, {"_id": 1})
+        if document is not None:
+            return str(document["_id"])
+        if not self.unmade and await marked(self._tracking) is None:
+            raise Lost(TRACKING)
+        return None
+
+    async def save(self, changed: Iterable[Tracked]) -> None:
+        """Write these states, each only over an older one of the same opinion."""
+        operations = [
+            ReplaceOne(
+                {"_id": tracked.id, "sequence": {"$lt": tracked.sequence}},
+                self._document(tracked),
+                upsert=True,
+            )
+            for tracked in changed
+        ]
+        if not operations:
+            return
+        try:
+            await self._tracking.bulk_write(operations, ordered=False)
+        except BulkWriteError as error:
+            # The id is there with this number or a later one: another worker was quicker.
+            others = [e for e in error.details.get("writeErrors", ()) if e.get("code") != _DUPLICATE_KEY]
+            if others or error.details.get("writeConcernErrors"):
+                raise
+
+    async def write_words(
+        self, changes: Mapping[tuple[str, str], str | None], erased: Iterable[str] = ()
+    ) -> None:
+        """For each (opinion, part): its text, or None where it was deleted. Then delete all words of
+        `erased`."""
+        operations: list[Any] = []
+        for (opinion, part), text in changes.items():
+            id_ = words_key(opinion, part)
+            if text is None:
+                operations.append(DeleteOne({"_id": id_}))
+            else:
+                operations.append(
+                    ReplaceOne({"_id": id_}, {"opinion": opinion, "part": part, "text": text}, upsert=True)
+                )
+        operations += [DeleteMany({"opinion": opinion}) for opinion in erased]
+        if operations:
+            await self._words.bulk_write(operations, ordered=True)
+
+    async def words(self, opinion: str, parts: Sequence[str]) -> dict[str, str]:
+        """The texts of `parts` of `opinion`, by part."""
+        found = await self._marked_of(self._words, [words_key(opinion, part) for part in parts])
+        return {document["part"]: document["text"] for document in found}
+
+    async def digests(self, opinions: Sequence[str]) -> dict[str, str]:
+        """The digests of those of `opinions` that were submitted, by id."""
+        found = self._tracking.find({"_id": {"$in": list(opinions)}}, {"digest": 1})
+        return {document["_id"]: document["digest"] async for document in found if document.get("digest")}
+
+    async def submitted(self) -> int:
+        """How many opinions were submitted. Costs the same however many there are."""
+        if await self.state() is None:
+            raise Lost(TRACKING)
+        everything = await self._tracking.estimated_document_count()
+        return everything - await self._tracking.count_documents({"opened": False}, hint="unopened")
+
+    def _document(self, tracked: Tracked) -> Document:
+        if self._codes is None:
+            raise ValueError("a store without tracking codes can't save")
+        code = normalised(self._codes.of(tracked.id))
+        assert code is not None  # a code that we made ourselves
+        fields = msgspec.to_builtins(tracked, builtin_types=(datetime,))
+        del fields["id"]
+        return {"_id": tracked.id, "code": fingerprint(code), **fields}
+
+
+def _tracked(document: Document) -> Tracked:
+    fields = {name: value for name, value in document.items() if name not in _OWN}
+    return msgspec.convert({"id": document["_id"], **fields}, Tracked)

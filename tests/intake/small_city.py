@@ -1,0 +1,52 @@
+"""A city of one grid, one station and two deputies, and the keys that the tests post with."""
+
+import asyncio
+
+from lianxin_contracts import registry
+from lianxin_contracts.registry import ChannelKey, hash_of_key
+from lianxin_local.city_files import CityFiles, Found
+from lianxin_local.registry_publish import operator, publish_city, publish_keys, publisher
+
+GRID = "320213001001001"
+SUBMIT = "lx_test_submit"
+OTHER = "lx_test_other"
+REPLAY = "lx_test_replay"
+DESK = "lx_test_desk"
+NO_SCOPE = "lx_test_read"
+REVOKED = "lx_test_revoked"
+
+RECORDS = (
+    ("city", registry.City("wuxi", "无锡")),
+    ("region", registry.Region("320213", "district", "梁溪区")),
+    ("grid", registry.Grid(GRID, "网格一", "320213001001", "320213001", "320213")),
+    ("station", registry.Station("S1", "金匮街道代表之家", GRID, "street_home")),
+    ("station", registry.Station("S2", "扬名社区联络站", GRID)),
+    ("topic", registry.Topic("01", "城市建设", "City")),
+    ("topic", registry.Topic("0101", "道路", "Roads", parent="01")),
+    ("deputy", registry.Deputy("D1", "王芳", "street", "S1")),
+    ("deputy", registry.Deputy("D2", "李强", "street", "S1")),
+    ("department", registry.Department("housing", "住建局")),
+    ("channel", registry.Channel("app", "App")),
+    ("channel", registry.Channel("other", "Other")),
+    ("channel", registry.Channel("desk", "Phone desk", entry="desk")),
+)
+KEYS = (
+    ChannelKey(hash_of_key(SUBMIT), "app", ("submit",)),
+    ChannelKey(hash_of_key(OTHER), "other", ("submit",)),
+    ChannelKey(hash_of_key(REPLAY), "app", ("submit", "backdate", "replay")),
+    ChannelKey(hash_of_key(DESK), "desk", ("submit", "backdate")),
+    ChannelKey(hash_of_key(NO_SCOPE), "app", ("read",)),
+    ChannelKey(hash_of_key(REVOKED), "app", ("submit",), revoked=True),
+)
+
+
+def load_city(bootstrap: str) -> None:
+    """Publish the city and its keys; safe to repeat."""
+
+    async def load() -> None:
+        async with publisher(operator(bootstrap)) as writer:
+            found = tuple(Found(kind, data, "test", line) for line, (kind, data) in enumerate(RECORDS, 1))
+            await publish_keys(writer, KEYS)
+            await publish_city(writer, CityFiles(found))
+
+    asyncio.run(load())

@@ -1,0 +1,140 @@
+"""The repository's contract, on both drivers: Motor, and PyMongo's own client that is to follow it."""
+
+from collections.abc import AsyncIterator, Callable
+from uuid import uuid4
+
+import pytest
+
+from lianxin_chassis import database as drivers
+from lianxin_chassis.marks import Lost
+from lianxin_chassis.settings import Settings
+from lianxin_contracts import ids, inbound, lifecycle
+from lianxin_intake.projection import Tracked, fold
+from lianxin_intake.store import TrackingStore
+from lianxin_intake.tracking import TrackingCodes
+from tests.intake.lifecycles import ASSIGNED, SUBMITTED, decided
+from tests.support.databases import Database
+
+CODES = TrackingCodes(b"secret")
+OPENERS: dict[str, Callable[[Settings], drivers.Database]] = {
+    "motor": drivers.open_database,
+    "pymongo": drivers.open_database_pymongo,
+}
+
+
+@pytest.fixture(params=sorted(OPENERS))
+async def db(request: pytest.FixtureRequest, database: Database) -> AsyncIterator[drivers.Database]:
+    settings = Settings(
+        service="intake", mongo_url=database.url, mongo_database=f"intake_store_{uuid4().hex[:8]}"
+    )
+    one = OPENERS[request.param](settings)
+    yield one
+    await one.client.drop_database(settings.database_name)
+    await drivers.close_database(one)
+
+
+@pytest.fixture
+async def store(db: drivers.Database) -> TrackingStore:
+    one = TrackingStore(db, 1, CODES)
+    await one.prepare()
+    await one.prepare()
+    return one
+
+
+def tracked(opinion: str, *steps: object) -> Tracked:
+    state: Tracked | None = None
+    for number, data in enumerate(steps, 1):
+        state = fold(state, decided(opinion, number, data))  # type: ignore[arg-type]
+    assert state is not None
+    return state
+
+
+async def test_what_is_saved_is_loaded_as_it_was(store: TrackingStore) -> None:
+    opinion = ids.fresh()
+    state = tracked(opinion, SUBMITTED, ASSIGNED)
+    await store.save([state])
+    assert await store.find(opinion) == state
+    assert await store.load([opinion, ids.fresh()]) == {opinion: state}
+    assert await store.find(ids.fresh()) is None
+
+
+async def test_an_older_state_never_replaces_a_newer_one(store: TrackingStore) -> None:
+    opinion = ids.fresh()
+    newer, older = tracked(opinion, SUBMITTED, ASSIGNED), tracked(opinion, SUBMITTED)
+    await store.save([newer])
+    await store.save([older, tracked(ids.fresh(), SUBMITTED)])
+    await store.save([newer])
+    assert await store.find(opinion) == newer
+
+
+async def test_nothing_to_save_is_no_question(store: TrackingStore) -> None:
+    await store.save([])
+    await store.write_words({})
+
+
+async def test_words_are_written_read_by_part_and_deleted(store: TrackingStore) -> None:
+    opinion, other = ids.fresh(), ids.fresh()
+    await store.write_words({(opinion, "text"): "甲", (opinion, "a"): "乙", (other, "text"): "丙"})
+    assert await store.words(opinion, ["text", "a", "missing"]) == {"text": "甲", "a": "乙"}
+    await store.write_words({(opinion, "a"): None})
+    assert await store.words(opinion, ["text", "a"]) == {"text": "甲"}
+    await store.write_words({(opinion, "b"): "丁"}, erased=[opinion])
+    assert await store.words(opinion, ["text", "a", "b"]) == {}
+    assert await store.words(other, ["text"]) == {"text": "丙"}
+
+
+async def test_a_code_finds_its_opinion_however_it_is_typed(store: TrackingStore) -> None:
+    opinion = ids.fresh()
+    await store.save([tracked(opinion, SUBMITTED)])
+    assert await store.id_of_code(CODES.of(opinion).lower()) == opinion
+    assert await store.id_of_code(CODES.of(ids.fresh())) is None
+    assert await store.id_of_code("no code") is None
+
+
+async def test_digests_are_those_of_submitted_opinions(store: TrackingStore) -> None:
+    opinion, unknown = ids.fresh(), ids.fresh()
+    refused = lifecycle.CommandRefused(type="opinion.rated", code="unknown_opinion")
+    await store.save([tracked(opinion, SUBMITTED), tracked(unknown, refused)])
+    assert await store.digests([opinion, unknown, ids.fresh()]) == {opinion: "d"}
+
+
+async def test_only_submitted_opinions_are_counted(store: TrackingStore) -> None:
+    refused = lifecycle.CommandRefused(type="opinion.rated", code="unknown_opinion")
+    resident = inbound.Actor("resident", "resident")
+    await store.save(
+        [
+            tracked(ids.fresh(), SUBMITTED),
+            tracked(ids.fresh(), SUBMITTED, ASSIGNED),
+            tracked(ids.fresh(), SUBMITTED, lifecycle.Erased(resident)),
+            tracked(ids.fresh(), refused),
+        ]
+    )
+    assert await store.submitted() == 3
+
+
+async def test_generations_do_not_see_each_other(store: TrackingStore, db: drivers.Database) -> None:
+    opinion = ids.fresh()
+    await store.save([tracked(opinion, SUBMITTED)])
+    other = TrackingStore(db, 2, CODES)
+    await other.prepare()
+    assert await other.find(opinion) is None
+
+
+async def test_after_a_drop_nothing_is_answered_until_it_is_built_again(
+    store: TrackingStore, db: drivers.Database
+) -> None:
+    opinion = ids.fresh()
+    await store.save([tracked(opinion, SUBMITTED)])
+    await store.finish()
+    assert await store.state() == "built"
+    await db.drop_collection("tracking.g1")
+    assert await store.state() is None
+    for question in (store.find(opinion), store.load([opinion]), store.submitted(), store.finish()):
+        with pytest.raises(Lost):
+            await question
+    await store.prepare()
+    assert await store.state() == "building"
+
+
+async def test_what_nobody_has_built_yet_is_not_lost(db: drivers.Database) -> None:
+    assert await TrackingStore(db, 1, unmade=True).find(ids.fresh()) is None
