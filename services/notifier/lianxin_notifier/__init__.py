@@ -1,0 +1,1 @@
+"""Notifier: alerts deputies and holds their workbench."""

@@ -1,0 +1,165 @@
+"""Alerts and their records on `alerts.deliveries`: ids, addresses, and what is written. No I/O."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Literal
+
+from msgspec import Struct
+
+from lianxin_contracts import ids, topics
+from lianxin_contracts.deliveries import Delivery, DeliveryStatus, InboxEntry
+from lianxin_contracts.envelope import Event, OutRecord, milliseconds, to_record
+from lianxin_contracts.inbound import Moment
+from lianxin_notifier.inbox import Alert
+
+Outside = Literal["mail", "webhook"]
+OUTSIDE: tuple[Outside, ...] = ("mail", "webhook")
+INBOX = "inbox"
+_OUTSIDE: dict[str, Outside] = {kind: kind for kind in OUTSIDE}
+
+
+class Address(Struct, frozen=True):
+    """One channel of a receiver: `name` tells it from another of the same kind (`mail`, `mail.2`)."""
+
+    kind: Outside
+    name: str
+    target: str
+
+
+class Numbered(Struct, frozen=True, kw_only=True):
+    """An alert in an inbox, under the receiver's own number: 1, 2, 3 … in the order of appearance."""
+
+    receiver: str
+    number: int
+    alert: str
+    cause: str
+    opinion: str
+    at: Moment
+    entry: InboxEntry
+    latency_ms: int | None = None
+
+
+class Due(Struct, frozen=True, kw_only=True):
+    """A delivery by an outside channel, as it is when a worker has claimed it.
+
+    `attempt` counts the attempts made so far; `repeated` says that the outcome of the last one is unknown,
+    because a process died (or a connection broke) between the message's going out and its answer.
+    """
+
+    alert: str
+    name: str
+    kind: Outside
+    target: str
+    receiver: str
+    opinion: str
+    cause: str
+    raised: Moment
+    entry: InboxEntry
+    street: str | None = None
+    attempt: int = 0
+    repeated: bool = False
+
+
+def alert_id(cause: str, receiver: str, channel: str) -> str:
+    """UUIDv5 of the lifecycle event, the receiver and the channel: an alert is raised once."""
+    return ids.derived(cause, receiver, channel)
+
+
+def message_id(alert: str) -> str:
+    """The Message-ID (RFC 5322) of every attempt of this alert."""
+    return f"<{alert}@lianxin>"
+
+
+def addresses(channels: Iterable[str]) -> tuple[Address, ...]:
+    """The addresses among a deputy's `kind:target` channels, in order; unknown kinds are left out."""
+    found: list[Address] = []
+    for channel in channels:
+        kind, _, target = channel.partition(":")
+        if kind not in _OUTSIDE or not target:
+            continue
+        same = sum(1 for other in found if other.kind == kind)
+        found.append(Address(_OUTSIDE[kind], kind if not same else f"{kind}.{same + 1}", target))
+    return tuple(found)
+
+
+def due_for(alert: Alert, address: Address) -> Due:
+    """The delivery of `alert` to `address`, not attempted yet."""
+    return Due(
+        alert=alert_id(alert.cause, alert.receiver, address.name),
+        name=address.name,
+        kind=address.kind,
+        target=address.target,
+        receiver=alert.receiver,
+        opinion=alert.opinion,
+        cause=alert.cause,
+        raised=alert.recorded,
+        entry=alert.entry,
+        street=alert.street,
+    )
+
+
+def numbered(alert: Alert, number: int, at: datetime) -> Numbered:
+    """`alert` as number `number` of its receiver's inbox since `at`."""
+    latency = None
+    if alert.first and alert.submitted is not None:
+        latency = max(0, milliseconds(at) - milliseconds(alert.submitted))
+    return Numbered(
+        receiver=alert.receiver,
+        number=number,
+        alert=alert_id(alert.cause, alert.receiver, INBOX),
+        cause=alert.cause,
+        opinion=alert.opinion,
+        at=at,
+        entry=alert.entry,
+        latency_ms=latency,
+    )
+
+
+def inbox_record(entry: Numbered) -> OutRecord:
+    """The record that tells of an inbox alert; the same however often it is made."""
+    delivery = Delivery(
+        alert=entry.alert,
+        cause=entry.cause,
+        opinion=entry.opinion,
+        receiver=entry.receiver,
+        channel="inbox",
+        status="sent",
+        attempt=1,
+        number=entry.number,
+        latency_ms=entry.latency_ms,
+        entry=entry.entry,
+    )
+    return _record(delivery, entry.at)
+
+
+def attempt_record(
+    due: Due, status: DeliveryStatus, attempt: int, at: datetime, error: str | None = None
+) -> OutRecord:
+    """The record of one step of a delivery by an outside channel."""
+    delivery = Delivery(
+        alert=due.alert,
+        cause=due.cause,
+        opinion=due.opinion,
+        receiver=due.receiver,
+        channel=due.kind,
+        status=status,
+        attempt=attempt,
+        message_id=message_id(due.alert) if due.kind == "mail" else due.alert,
+        repeated_after_crash=due.repeated,
+        error=error,
+    )
+    return _record(delivery, at)
+
+
+def _record(delivery: Delivery, at: datetime) -> OutRecord:
+    event = Event(
+        id=ids.derived(delivery.alert, delivery.status, str(delivery.attempt)),
+        source=f"/notifier/{delivery.channel}",
+        type="delivery.recorded",
+        subject=delivery.opinion,
+        time=at,
+        recordedtime=at,
+        data=delivery,
+        causationid=delivery.cause,
+    )
+    return to_record(event, topics.DELIVERIES, delivery.alert)

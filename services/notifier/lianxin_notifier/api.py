@@ -1,0 +1,167 @@
+"""The process that deputies' inboxes talk to: `python -m lianxin_notifier.api`.
+
+Acting needs Kafka alone. Lists are read from the projection; open streams are fed from the log and filled in
+from the database.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI, Request, Response
+from fastapi.openapi.utils import get_openapi
+from pymongo.errors import PyMongoError
+
+from lianxin_chassis import problems
+from lianxin_chassis.database import close_database, open_database
+from lianxin_chassis.exits import die
+from lianxin_chassis.follower import Follower
+from lianxin_chassis.health import health_routes
+from lianxin_chassis.logs import get_logger
+from lianxin_chassis.outages import Outage, outage
+from lianxin_chassis.patience import patiently
+from lianxin_chassis.process import run_api
+from lianxin_chassis.publisher import Publisher
+from lianxin_chassis.registry import RegistryFollower
+from lianxin_contracts import topics
+from lianxin_notifier.actions import ActionRequest
+from lianxin_notifier.contact import ContactOpener
+from lianxin_notifier.context import Notifier
+from lianxin_notifier.idempotency import IdempotencyKeys
+from lianxin_notifier.ledger import NumberLedger
+from lianxin_notifier.live_store import LiveStore
+from lianxin_notifier.routes_actions import action_routes
+from lianxin_notifier.routes_cases import case_routes
+from lianxin_notifier.routes_inbox import inbox_routes
+from lianxin_notifier.settings import NotifierSettings
+from lianxin_notifier.streams import AlertHub
+
+log = get_logger(__name__)
+
+DESCRIPTION = (
+    "What deputies see and do. Keys of scope `act` act for the person named in `as`; keys of scope `read` "
+    "only look. Errors are `application/problem+json`; 503 means: not confirmed, send it again."
+)
+
+
+def create_app(settings: NotifierSettings) -> FastAPI:
+    """The application; broker and database are reached when it starts, and neither has to be there."""
+    private_key = settings.contact_private_key.get_secret_value()
+    opener = ContactOpener(private_key) if private_key else None
+    registry = RegistryFollower(settings)
+    publisher = Publisher(settings)
+    followers: list[Follower] = []
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        db = open_database(settings)
+        live = LiveStore(db)
+        ledger = NumberLedger(db)
+        keys = IdempotencyKeys(db)
+        hub = AlertHub(ledger.after)
+        deliveries = Follower(settings, [topics.DELIVERIES], hub.apply, from_end=True)
+        followers.append(deliveries)
+        notifier = Notifier(
+            registry=registry,
+            publisher=publisher,
+            live=live,
+            ledger=ledger,
+            keys=keys,
+            hub=hub,
+            opener=opener,
+            publish_deadline_s=settings.publish_deadline_s,
+            heartbeat_s=settings.heartbeat_s,
+            reveal_for=timedelta(minutes=settings.contact_reveal_minutes),
+        )
+        for routes in (inbox_routes, action_routes, case_routes):
+            app.include_router(routes(notifier))
+        await publisher.start()
+        background = [
+            _essential(registry.run(), "registry"),
+            _essential(deliveries.run(), "deliveries"),
+            _essential(live.follow(), "generation"),
+            _essential(patiently(keys.prepare), "indexes"),
+        ]
+        try:
+            yield
+        finally:
+            registry.stop()
+            deliveries.stop()
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+            await publisher.stop()
+            await close_database(db)
+
+    app = FastAPI(title="Lianxin notifier 连心·交办", description=DESCRIPTION, version="1", lifespan=lifespan)
+    problems.install(app)
+    _answer_outages(app)
+    app.include_router(
+        health_routes(
+            {
+                "registry": registry.check,
+                "broker": lambda: publisher.connected or "the broker is away or does not confirm",
+                "alerts": lambda: all(f.reading for f in followers) or "not following the alerts",
+            }
+        )
+    )
+    app.openapi = lambda: _document(app)  # type: ignore[method-assign]  # FastAPI's documented way
+    return app
+
+
+def _answer_outages(app: FastAPI) -> None:
+    """Answer 503 where the database is away; an error of ours stays one (500)."""
+
+    async def on_outage(_: Request, error: Exception) -> Response:
+        if outage(error) is None:
+            raise error
+        log.warning("answered 503", error=type(error).__name__)
+        return problems.problem(
+            503,
+            "unavailable",
+            "This can't be read at the moment",
+            "Ask again in a few seconds.",
+            headers={"Retry-After": "3"},
+        )
+
+    app.add_exception_handler(PyMongoError, on_outage)
+    app.add_exception_handler(Outage, on_outage)
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document, with the bodies that FastAPI does not parse."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        (_,), found = msgspec.json.schema_components(
+            [ActionRequest], ref_template="#/components/schemas/{name}"
+        )
+        document.setdefault("components", {}).setdefault("schemas", {}).update(found)
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+def _essential(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+    """Run `work` beside the requests; the process ends where it fails: nobody could rely on it any more."""
+
+    async def guarded() -> None:
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 - whatever it is, the process can't go on without this part
+            die(f"a part of the API failed: {name}", error=repr(error))
+
+    return asyncio.create_task(guarded(), name=name)
+
+
+def main() -> None:
+    """Serve until stopped."""
+    settings = NotifierSettings()
+    run_api(lambda: create_app(settings), settings)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,230 @@
+"""The state of every delivery by an outside channel. Alone reads and writes the collection `deliveries`.
+
+    queued ──claim──► (leased) ──begin──► attempting ──finish──► sent | dead | skipped
+       ▲                                                └──────► failed ──(retry_at)──► leased …
+
+An own record whose log is `alerts.deliveries`. Whatever still has to be done has a `due_at`: a lease is
+nothing but a `due_at` in the future, so what a dead worker had in hand comes up again by itself. Every change
+compares the `version` on the document's `_id`: a worker that was too slow changes nothing.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+from pymongo import InsertOne, UpdateOne
+
+from lianxin_chassis.database import Database, Document
+from lianxin_chassis.marks import Lost, mark, marked
+from lianxin_contracts import ids
+from lianxin_contracts.deliveries import Delivery
+from lianxin_contracts.inbound import Moment
+from lianxin_notifier.alerts import Due, Outside
+from lianxin_notifier.documents import write_again
+
+DELIVERIES = "deliveries"
+Status = Literal["queued", "attempting", "failed", "sent", "dead", "skipped"]
+
+
+class Claimed(Struct, frozen=True, kw_only=True):
+    """A delivery in this worker's hands until its lease ends. `unrecorded` says that its result stands in the
+    database and has yet to be published."""
+
+    due: Due
+    status: Status
+    version: int
+    unrecorded: bool = False
+    error: str | None = None
+    retry_at: Moment | None = None
+
+
+class DeliveryStore:
+    """Raises PyMongo's errors, and `Lost` where the collection was dropped."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._deliveries = db[DELIVERIES]
+
+    async def prepare(self) -> None:
+        """Make the indexes. May be called again."""
+        await self._deliveries.create_index([("kind", 1), ("due_at", 1)], name="kind_due", sparse=True)
+
+    async def state(self) -> str | None:
+        """`built`, `building`, or None where the collection was dropped."""
+        return await marked(self._deliveries)
+
+    async def set_state(self, state: str) -> None:
+        """Mark the collection."""
+        await mark(self._deliveries, state)
+
+    async def clear(self) -> None:
+        """Drop everything: before the state is restored from its log."""
+        await self._db.drop_collection(DELIVERIES)
+        await self.prepare()
+
+    async def require(self) -> None:
+        """Raises `Lost` where the collection was dropped."""
+        if await self.state() is None:
+            raise Lost(DELIVERIES)
+
+    async def queue(self, dues: Sequence[Due], at: datetime) -> None:
+        """Have each of `dues` delivered; one that is known already stays as it is."""
+        await write_again(
+            self._deliveries,
+            [
+                InsertOne({"_id": due.alert, **_fields(due), "status": "queued", "version": 0, "due_at": at})
+                for due in dues
+            ],
+        )
+
+    async def known(self, alerts: Sequence[str]) -> set[str]:
+        """Those of `alerts` (ids) that there is any state of."""
+        found = await self._deliveries.find({"_id": {"$in": list(alerts)}}, {"_id": 1}).to_list(None)
+        return {str(document["_id"]) for document in found}
+
+    async def claim(self, kind: Outside, limit: int, now: datetime, lease_s: float) -> list[Claimed]:
+        """Take up to `limit` deliveries that are due, for `lease_s` seconds: nobody else gets them."""
+        due = self._deliveries.find({"kind": kind, "due_at": {"$lte": now}}, {"version": 1})
+        candidates = await due.sort([("due_at", 1)]).limit(limit).to_list(limit)
+        if not candidates:
+            return []
+        token = ids.fresh()
+        until = now + timedelta(seconds=lease_s)
+        await self._deliveries.bulk_write(
+            [
+                UpdateOne(
+                    {"_id": one["_id"], "version": one["version"]},
+                    {"$set": {"due_at": until, "claim": token}, "$inc": {"version": 1}},
+                )
+                for one in candidates
+            ],
+            ordered=False,
+        )
+        wanted = {"_id": {"$in": [one["_id"] for one in candidates]}}
+        found = await self._deliveries.find(wanted).to_list(None)
+        return [_claimed(document) for document in found if document.get("claim") == token]
+
+    async def begin(self, claimed: Claimed, now: datetime, lease_s: float) -> Claimed | None:
+        """Note that an attempt is being made, before it is; None where the delivery is no longer ours.
+
+        The attempt is a repeat where the last one never had a result: its process died, or its connection
+        broke when the message was out.
+        """
+        repeated = claimed.status == "attempting" or claimed.due.repeated
+        due = replace(claimed.due, attempt=claimed.due.attempt + 1, repeated=repeated)
+        changed = await self._change(
+            claimed,
+            {
+                "status": "attempting",
+                "attempt": due.attempt,
+                "repeated": repeated,
+                "due_at": now + timedelta(seconds=lease_s),
+            },
+        )
+        return changed and replace(changed, due=due, status="attempting")
+
+    async def put_back(self, begun: Claimed, before: Due, at: datetime) -> None:
+        """The attempt that was begun is not made (the broker did not confirm its record): the delivery comes
+        up again at `at`, as it was `before`."""
+        fields = {"status": "failed", "attempt": before.attempt, "repeated": begun.due.repeated, "due_at": at}
+        await self._change(begun, fields)
+
+    async def release(self, claimed: Sequence[Claimed], at: datetime) -> None:
+        """Give back what was claimed and not begun."""
+        if claimed:
+            await self._deliveries.bulk_write(
+                [
+                    UpdateOne(
+                        {"_id": one.due.alert, "version": one.version},
+                        {"$set": {"due_at": at}, "$inc": {"version": 1}},
+                    )
+                    for one in claimed
+                ],
+                ordered=False,
+            )
+
+    async def finish(
+        self,
+        claimed: Claimed,
+        status: Status,
+        error: str | None = None,
+        retry_at: datetime | None = None,
+        unknown: bool = False,
+    ) -> Claimed | None:
+        """Note an attempt's result, which then has to be published; None where it is no longer ours."""
+        changed = await self._change(
+            claimed,
+            {
+                "status": status,
+                "error": error,
+                "retry_at": retry_at,
+                "repeated": unknown,
+                "unrecorded": True,
+            },
+        )
+        return changed and replace(
+            changed, status=status, error=error, retry_at=retry_at, unrecorded=True, due=claimed.due
+        )
+
+    async def recorded(self, claimed: Claimed) -> None:
+        """The result is on the log: the delivery rests, until `retry_at` or for good."""
+        rest: Document = {"$set": {"unrecorded": False}, "$inc": {"version": 1}}
+        if claimed.status == "failed" and claimed.retry_at is not None:
+            rest["$set"]["due_at"] = claimed.retry_at
+        else:
+            rest["$unset"] = {"due_at": ""}
+        await self._deliveries.update_one({"_id": claimed.due.alert, "version": claimed.version}, rest)
+
+    async def restore(self, records: Sequence[tuple[Delivery, datetime]]) -> None:
+        """Take over what `alerts.deliveries` says was done: each alert found there counts as sent. What is
+        here already from other sources stays as it is."""
+        newest = {delivery.alert: (delivery, at) for delivery, at in records}
+        await write_again(
+            self._deliveries,
+            [
+                UpdateOne(
+                    {"_id": alert, "restored": True},
+                    {
+                        "$set": {
+                            "status": delivery.status if delivery.status in ("dead", "skipped") else "sent",
+                            "last_record": delivery.status,
+                            "attempt": delivery.attempt,
+                            "receiver": delivery.receiver,
+                            "opinion": delivery.opinion,
+                            "cause": delivery.cause,
+                            "error": delivery.error,
+                            "raised": at,
+                            "version": 0,
+                        }
+                    },
+                    upsert=True,
+                )
+                for alert, (delivery, at) in newest.items()
+            ],
+        )
+
+    async def _change(self, claimed: Claimed, values: Document) -> Claimed | None:
+        done = await self._deliveries.update_one(
+            {"_id": claimed.due.alert, "version": claimed.version}, {"$set": values, "$inc": {"version": 1}}
+        )
+        return replace(claimed, version=claimed.version + 1) if done.matched_count else None
+
+
+def _fields(due: Due) -> dict[str, Any]:
+    fields: dict[str, Any] = msgspec.to_builtins(due, builtin_types=(datetime,))
+    del fields["alert"]
+    return fields
+
+
+def _claimed(document: Document) -> Claimed:
+    return Claimed(
+        due=msgspec.convert({**document, "alert": document["_id"]}, Due),
+        status=document["status"],
+        version=document["version"],
+        unrecorded=document.get("unrecorded", False),
+        error=document.get("error"),
+        retry_at=document.get("retry_at"),
+    )

@@ -1,0 +1,22 @@
+"""Every metric of the notifier beside the chassis's; names are in docs/operations.md."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+DELIVERIES = Counter(
+    "lianxin_alert_deliveries_total",
+    "Steps of alerts' deliveries that are on the log, by channel and status",
+    ["channel", "status"],
+)
+ALERT_LATENCY = Histogram(
+    "lianxin_alert_latency_seconds",
+    "From the receipt of an opinion to its first assignment's standing in an inbox, seconds",
+    buckets=(
+        0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600, 14_400, 43_200, 86_400
+    ),
+)  # fmt: skip
+REPEATED = Counter(
+    "lianxin_repeated_after_crash_total",
+    "Attempts repeated because the outcome of the one before is unknown",
+    ["channel"],
+)
+OPEN_STREAMS = Gauge("lianxin_alert_streams", "Open streams of alerts on this instance")

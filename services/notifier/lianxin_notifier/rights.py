@@ -1,0 +1,103 @@
+"""Who is asking and for whom: the channel key, and the deputy or member of staff that is acted for."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from lianxin_chassis.problems import ProblemError
+from lianxin_contracts.inbound import Actor
+from lianxin_contracts.registry import ChannelKey, Scope, Snapshot, hash_of_key
+
+
+class Registry(Protocol):
+    """What is needed of the chassis's `RegistryFollower`."""
+
+    @property
+    def current(self) -> Snapshot | None:
+        """The city in force."""
+
+    def channel_key(self, hash_: str) -> ChannelKey | None:
+        """The key with this hash."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A channel whose key was accepted."""
+
+    channel: str
+    scopes: frozenset[Scope]
+
+    def may(self, *scopes: Scope) -> bool:
+        """Whether the key has one of `scopes`."""
+        return any(scope in self.scopes for scope in scopes)
+
+
+def city_of(registry: Registry) -> Snapshot:
+    """The city in force. Raises 503 until there is one."""
+    city = registry.current
+    if city is None:
+        raise ProblemError(
+            503,
+            "registry_not_loaded",
+            "The city's registry is not loaded yet",
+            "Nothing was done. Send the same request again in a few seconds.",
+            headers={"Retry-After": "5"},
+        )
+    return city
+
+
+def caller_of(authorization: str | None, registry: Registry, *scopes: Scope) -> Caller:
+    """The channel whose key `authorization` (the header's value) holds, if the key has one of `scopes`.
+
+    Raises 401 for a missing, unknown or revoked key, 403 for one without the scope.
+    """
+    scheme, _, token = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise _unauthorized("No channel key", "Send the header Authorization: Bearer <channel key>.")
+    city_of(registry)  # before that keys may simply not have been read
+    key = registry.channel_key(hash_of_key(token.strip()))
+    if key is None or key.revoked:
+        raise _unauthorized(
+            "The channel key is unknown or revoked", "Ask the operator for a key of this city."
+        )
+    caller = Caller(key.channel, frozenset(key.scopes))
+    if not caller.may(*scopes):
+        needed = " or ".join(scopes)
+        raise ProblemError(403, "scope_missing", "This key may not do that", f"It needs the scope {needed}.")
+    return caller
+
+
+def actor_of(id_: str | None, city: Snapshot) -> Actor:
+    """The deputy or member of staff with this id. Raises 422 where none was named or nobody has it."""
+    if not id_:
+        raise ProblemError(
+            422,
+            "actor_missing",
+            "For whom?",
+            "A key of scope act says for whom it acts: give `as`, the id of a deputy or member of staff.",
+        )
+    if id_ in city.deputies:
+        return Actor("deputy", id_)
+    if id_ in city.staff:
+        return Actor("staff", id_)
+    raise ProblemError(
+        422,
+        "actor_unknown",
+        "Nobody has this id",
+        f"The registry knows no deputy or member of staff {id_!r}.",
+    )
+
+
+def receiver_of(id_: str, city: Snapshot) -> str:
+    """The id of an inbox's owner. Raises 404 where the registry knows nobody of that id."""
+    if id_ not in city.deputies and id_ not in city.staff:
+        raise ProblemError(
+            404,
+            "deputy_unknown",
+            "Nobody has this id",
+            "The registry knows no such deputy or member of staff.",
+        )
+    return id_
+
+
+def _unauthorized(title: str, detail: str) -> ProblemError:
+    return ProblemError(401, "unauthorized", title, detail, headers={"WWW-Authenticate": "Bearer"})

@@ -1,0 +1,56 @@
+"""What the notifier is told from outside, beside what every service is told. Read by `api`, `worker` and
+`rebuild`'s entry only."""
+
+from typing import Literal
+
+from pydantic import Field, SecretStr
+
+from lianxin_chassis.settings import Settings
+
+
+class NotifierSettings(Settings):
+    """Environment variables `LIANXIN_*` of the notifier."""
+
+    service: str = "notifier"
+
+    # Curve25519 private key in base64; nobody else has it. Empty: contacts can't be revealed here.
+    contact_private_key: SecretStr = SecretStr("")
+    # How long an opened contact may be shown after its `contact.revealed` was recorded, minutes.
+    contact_reveal_minutes: float = Field(default=15.0, gt=0)
+
+    # Empty: no mail server is known, and mail is recorded as `skipped`.
+    smtp_host: str = ""
+    smtp_port: int = Field(default=25, ge=1, le=65_535)
+    smtp_tls: Literal["none", "starttls", "tls"] = "none"
+    smtp_username: str = ""
+    smtp_password: SecretStr = SecretStr("")
+    smtp_from: str = "lianxin@localhost"
+    # Open connections, each with at most one message in flight.
+    smtp_connections: int = Field(default=4, ge=1, le=64)
+
+    # The key of the HMAC over what is posted. Empty: nothing unsigned leaves, webhooks are `skipped`.
+    webhook_secret: SecretStr = SecretStr("")
+    # Hosts, addresses or networks (comma-separated) that may be posted to although they are not public.
+    webhook_allow: str = ""
+    webhook_connections: int = Field(default=8, ge=1, le=64)
+
+    # One attempt may take this long, from being recorded to its result, seconds.
+    attempt_deadline_s: float = Field(default=20.0, gt=0)
+    # Another worker may take over what a dead one had claimed after this long, seconds.
+    delivery_lease_s: float = Field(default=40.0, gt=0)
+    # The first wait after a passing error and the longest one, seconds; it doubles in between.
+    retry_first_s: float = Field(default=10.0, gt=0)
+    retry_longest_s: float = Field(default=3600.0, gt=0)
+    # With the defaults the last attempt is made after about 14 hours.
+    attempts_limit: int = Field(default=20, ge=1)
+    # A rebuild queues an alert that has no record only while it is this young, hours: a channel that was
+    # added since must not be flooded with the past.
+    requeue_hours: float = Field(default=24.0, ge=0)
+
+    # How often a waiting stream is sent a comment, so that proxies keep it open, seconds.
+    heartbeat_s: float = Field(default=15.0, gt=0)
+    # How long an action waits for the broker before it is answered with 503, seconds.
+    publish_deadline_s: float = Field(default=5.0, gt=0)
+
+    # How long a rebuild goes on after the switch, until the workers are back on the new generation, seconds.
+    rebuild_handover_s: float = Field(default=15.0, ge=0)

@@ -1,0 +1,243 @@
+"""The process that keeps the inboxes and sends alerts: `python -m lianxin_notifier.worker`.
+
+With `--rebuild` it builds the next generation of the inboxes beside the live one, switches when it has caught
+up, and exits 0; the workers then end and are started again on it by their supervisor. A worker that finds its
+database dropped rebuilds before it does anything else.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from lianxin_chassis import logs, topics
+from lianxin_chassis.consumer import Consumer
+from lianxin_chassis.database import Database, close_database, open_database
+from lianxin_chassis.generations import Generations, group_name
+from lianxin_chassis.metric_names import COUNTED_OPINIONS
+from lianxin_chassis.parking import ParkingLot
+from lianxin_chassis.patience import patiently
+from lianxin_chassis.process import Worker, tell, work_or_rebuild
+from lianxin_chassis.publisher import Publisher
+from lianxin_chassis.registry import RegistryFollower
+from lianxin_notifier.channel_mail import MailServer, MailSlot
+from lianxin_notifier.channel_webhook import Allowed, WebhookSettings, WebhookSlot
+from lianxin_notifier.delivery_store import DeliveryStore
+from lianxin_notifier.ledger import NumberLedger
+from lianxin_notifier.projector import TOPICS, Projector
+from lianxin_notifier.rebuild import SERVICE, Rebuild, begin_empty, is_whole
+from lianxin_notifier.retrying import RetryPolicy
+from lianxin_notifier.sender import Sender, Timing
+from lianxin_notifier.settings import NotifierSettings
+from lianxin_notifier.store import BASES, ProjectionStore
+
+log = logs.get_logger(__name__)
+
+LOOK_EVERY_S = 1.0
+SETTLE_EVERY_S = 5.0
+# Readers look for another generation every second: after this long none is on the old one any more, seconds.
+KEEP_OLD_S = 30.0
+
+
+class Parts:
+    """What the live worker and the rebuild have in common."""
+
+    def __init__(self, settings: NotifierSettings, db: Database, publisher: Publisher) -> None:
+        self.settings = settings
+        self.db = db
+        self.publisher = publisher
+        self.registry = RegistryFollower(settings)
+        self.ledger = NumberLedger(db)
+        self.deliveries = DeliveryStore(db)
+        self.generations = Generations(db, SERVICE)
+
+    def projector(
+        self, store: ProjectionStore, *, live: bool, queued: Callable[[], None] = lambda: None
+    ) -> Projector:
+        """A projector for one generation."""
+        return Projector(
+            store,
+            self.ledger,
+            self.deliveries,
+            self.publisher,
+            lambda: self.registry.current,
+            live=live,
+            requeue=timedelta(hours=self.settings.requeue_hours),
+            queued=queued,
+        )
+
+    def rebuild(self, say: Callable[[str], None], handover_s: float) -> Rebuild:
+        """A rebuild of everything."""
+        return Rebuild(
+            self.settings,
+            self.db,
+            self.publisher,
+            lambda store: self.projector(store, live=False),
+            say,
+            handover_s,
+        )
+
+
+@asynccontextmanager
+async def start(settings: NotifierSettings) -> AsyncIterator[Worker]:
+    """The parts of the worker: the live one, or a rebuild where something was dropped."""
+    async with _surroundings(settings) as parts:
+        generation = await patiently(parts.generations.live)
+        whole = await patiently(lambda: is_whole(parts.db, generation))
+        if whole or await patiently(lambda: begin_empty(settings, parts.db, generation)):
+            yield await _live(parts, generation)
+        else:
+            log.warning("the inboxes are not whole and are rebuilt", generation=generation)
+            yield _rebuilding(parts)
+
+
+async def rebuild(settings: NotifierSettings) -> None:
+    """Build the next generation and switch to it. No outside effect."""
+    async with _surroundings(settings) as parts:
+        following = asyncio.create_task(parts.registry.run())
+        try:
+            await parts.rebuild(tell, settings.rebuild_handover_s).run()
+        finally:
+            parts.registry.stop()
+            await asyncio.gather(following, return_exceptions=True)
+
+
+async def _live(parts: Parts, generation: int) -> Worker:
+    """The worker on a whole generation."""
+    store = ProjectionStore(parts.db, generation)
+    for part in (store, parts.ledger, parts.deliveries):
+        await patiently(part.prepare)
+    senders = senders_of(parts.settings, parts)
+
+    def wake_senders() -> None:
+        for sender in senders:
+            sender.wake()
+
+    projector = parts.projector(store, live=True, queued=wake_senders)
+    parking = ParkingLot(parts.db)
+    await patiently(parking.prepare)
+    consumer = Consumer(
+        parts.settings,
+        group=group_name(SERVICE, generation),
+        topics=TOPICS,
+        handle=projector.handle,
+        parking=parking,
+        publisher=parts.publisher,
+    )
+    return Worker(
+        consumers=[consumer],
+        followers=[parts.registry],
+        tasks=[
+            *(sender.run for sender in senders),
+            lambda: _until_replaced(parts, generation),
+            lambda: _settle(projector),
+            lambda: _count(store),
+            lambda: _drop_old(parts.generations, generation),
+        ],
+        checks={"consumer": consumer.check, "registry": parts.registry.check},
+    )
+
+
+def _rebuilding(parts: Parts) -> Worker:
+    """The worker until everything is whole again; then it ends, and is started anew."""
+
+    async def whole() -> bool:
+        return await is_whole(parts.db, await parts.generations.live())
+
+    async def run() -> None:
+        # Without handover: this very process is the worker that is waited for.
+        await parts.rebuild(log.info, 0.0).run(unless=whole)
+
+    return Worker(
+        followers=[parts.registry],
+        tasks=[run],
+        checks={"inboxes": lambda: "being rebuilt"},
+    )
+
+
+def senders_of(settings: NotifierSettings, parts: Parts) -> Sequence[Sender]:
+    """One sender for each outside channel."""
+    timing = Timing(
+        settings.delivery_lease_s,
+        RetryPolicy(settings.retry_first_s, settings.retry_longest_s, settings.attempts_limit),
+    )
+    mail: list[MailSlot] = []
+    if settings.smtp_host:
+        server = MailServer(
+            settings.smtp_host,
+            settings.smtp_port,
+            settings.smtp_from,
+            settings.smtp_tls,
+            settings.smtp_username,
+            settings.smtp_password.get_secret_value(),
+            settings.public_url,
+            settings.attempt_deadline_s,
+        )
+        mail = [MailSlot(server, lambda: parts.registry.current) for _ in range(settings.smtp_connections)]
+    webhook: list[WebhookSlot] = []
+    if secret := settings.webhook_secret.get_secret_value():
+        how = WebhookSettings(secret.encode(), Allowed(settings.webhook_allow), settings.attempt_deadline_s)
+        webhook = [WebhookSlot(how) for _ in range(settings.webhook_connections)]
+    return (
+        Sender("mail", mail, parts.deliveries, parts.publisher, timing),
+        Sender("webhook", webhook, parts.deliveries, parts.publisher, timing),
+    )
+
+
+@asynccontextmanager
+async def _surroundings(settings: NotifierSettings) -> AsyncIterator[Parts]:
+    db = open_database(settings)
+    publisher = Publisher(settings)
+    await publisher.start()
+    try:
+        await patiently(lambda: topics.ensure(settings))
+        yield Parts(settings, db, publisher)
+    finally:
+        await publisher.stop()
+        await close_database(db)
+
+
+async def _until_replaced(parts: Parts, generation: int) -> None:
+    """Return, and so end the worker, when another generation is live or a collection was dropped."""
+    while True:
+        await asyncio.sleep(LOOK_EVERY_S)
+        live = await patiently(parts.generations.live)
+        if live != generation:
+            log.info("another generation of the inboxes is live", was=generation, now=live)
+            return
+        if not await patiently(lambda: is_whole(parts.db, generation)):
+            log.error("a collection was dropped; starting anew, to rebuild", generation=generation)
+            return
+
+
+async def _settle(projector: Projector) -> None:
+    """Look at what a rebuild held back, again and again: its last batch may come after the switch."""
+    while True:
+        settled = await patiently(projector.settle_held_back)
+        if settled:
+            log.info("alerts held back by the rebuild are settled", alerts=settled)
+        await asyncio.sleep(SETTLE_EVERY_S)
+
+
+async def _count(store: ProjectionStore) -> None:
+    """Tell, once a second, how many opinions stand in an inbox."""
+    while True:
+        COUNTED_OPINIONS.labels("alerted").set(await patiently(store.alerted))
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+async def _drop_old(generations: Generations, live: int) -> None:
+    """Drop what earlier generations left, when no reader is on it any more; then wait for ever."""
+    await asyncio.sleep(KEEP_OLD_S)
+    if dropped := await patiently(lambda: generations.drop_old(BASES, keep=live)):
+        log.info("old generations dropped", collections=dropped)
+    await asyncio.Event().wait()
+
+
+def main() -> None:
+    """Run until stopped, or rebuild and exit."""
+    work_or_rebuild(NotifierSettings(), start, rebuild)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""A city of one street with deputies who have every kind of channel, and the keys that the tests use."""
+
+import asyncio
+
+from lianxin_contracts import registry
+from lianxin_contracts.registry import ChannelKey, hash_of_key
+from lianxin_local.city_files import CityFiles, Found
+from lianxin_local.registry_publish import operator, publish_city, publish_keys, publisher
+from tests.support.ports import free_port
+
+GRID = "320213001001001"
+STREET = "320213001"
+ACT = "lx_notifier_act"
+READ = "lx_notifier_read"
+BACKDATE = "lx_notifier_backdate"
+SUBMIT = "lx_notifier_submit"
+REVOKED = "lx_notifier_revoked"
+
+# Where the tests of webhooks listen; the registry must know it before.
+HOOK_PORT = free_port()
+
+RECORDS = (
+    ("city", registry.City("wuxi", "无锡")),
+    ("region", registry.Region("320213", "district", "梁溪区")),
+    ("region", registry.Region(STREET, "street", "金匮街道", parent="320213")),
+    ("grid", registry.Grid(GRID, "网格一", "320213001001", STREET, "320213")),
+    ("topic", registry.Topic("01", "城市建设", "City")),
+    ("topic", registry.Topic("0101", "道路", "Roads", parent="01")),
+    *(("deputy", registry.Deputy(f"D{n}", f"代表{n}", "street")) for n in range(1, 7)),
+    *(
+        ("deputy", registry.Deputy(f"M{n}", f"邮件{n}", "street", channels=(f"mail:m{n}@deputies.test",)))
+        for n in range(1, 7)
+    ),
+    ("deputy", registry.Deputy("E1", "Eve", "street", channels=("mail:e1@deputies.test",), language="en")),
+    (
+        "deputy",
+        registry.Deputy("W1", "钩", "street", channels=(f"webhook:http://127.0.0.1:{HOOK_PORT}/hook",)),
+    ),
+    (
+        "deputy",
+        registry.Deputy("W2", "内", "street", channels=(f"webhook:http://127.0.0.3:{HOOK_PORT}/hook",)),
+    ),
+    ("staff", registry.Staff("T1", "分派员", ("triage",))),
+    ("staff", registry.Staff("S1", "督办员", ("supervisor",))),
+    ("department", registry.Department("housing", "住建局")),
+    ("channel", registry.Channel("workbench", "Workbench")),
+)
+KEYS = (
+    ChannelKey(hash_of_key(ACT), "workbench", ("act", "read")),
+    ChannelKey(hash_of_key(READ), "workbench", ("read",)),
+    ChannelKey(hash_of_key(BACKDATE), "workbench", ("act", "backdate")),
+    ChannelKey(hash_of_key(SUBMIT), "workbench", ("submit",)),
+    ChannelKey(hash_of_key(REVOKED), "workbench", ("act",), revoked=True),
+)
+
+
+def load_city(bootstrap: str) -> None:
+    """Publish the city and its keys; safe to repeat."""
+
+    async def load() -> None:
+        async with publisher(operator(bootstrap)) as writer:
+            found = tuple(Found(kind, data, "test", line) for line, (kind, data) in enumerate(RECORDS, 1))
+            await publish_keys(writer, KEYS)
+            await publish_city(writer, CityFiles(found))
+
+    asyncio.run(load())

@@ -1,0 +1,325 @@
+"""What the notifier's repositories promise, on Motor and on PyMongo's own asyncio client."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from lianxin_chassis.database import Database as Handle
+from lianxin_chassis.database import close_database, open_database, open_database_pymongo
+from lianxin_chassis.marks import MARK, Lost
+from lianxin_chassis.settings import Settings
+from lianxin_contracts import ids, inbound, words
+from lianxin_contracts.deliveries import InboxEntry
+from lianxin_notifier.alerts import Due
+from lianxin_notifier.delivery_store import DeliveryStore
+from lianxin_notifier.inbox import Alert, CommandResult, Opinion, Seat
+from lianxin_notifier.ledger import LOG, NumberLedger
+from lianxin_notifier.store import ProjectionStore
+from tests.support.databases import Database
+
+AT = datetime(2026, 11, 23, 1, 0, tzinfo=UTC)
+ENTRY = InboxEntry("opinion.assigned", "assigned", "open")
+
+
+@pytest.fixture(params=[open_database, open_database_pymongo], ids=["motor", "pymongo"])
+async def db(request: pytest.FixtureRequest, database: Database) -> AsyncIterator[Handle]:
+    opening: Callable[[Settings], Handle] = request.param
+    name = f"notifier_stores_{uuid.uuid4().hex[:12]}"
+    opened = opening(Settings(service="notifier", mongo_url=database.url, mongo_database=name))
+    yield opened
+    await opened.client.drop_database(name)
+    await close_database(opened)
+
+
+@pytest.fixture
+async def ledger(db: Handle) -> NumberLedger:
+    made = NumberLedger(db)
+    await made.prepare()
+    await made.set_state("built")
+    return made
+
+
+@pytest.fixture
+async def deliveries(db: Handle) -> DeliveryStore:
+    made = DeliveryStore(db)
+    await made.prepare()
+    await made.set_state("built")
+    return made
+
+
+@pytest.fixture
+async def store(db: Handle) -> ProjectionStore:
+    made = ProjectionStore(db, 1)
+    await made.prepare()
+    await made.set_state("built")
+    return made
+
+
+def alert(cause: str, receiver: str = "D1") -> Alert:
+    return Alert(cause=cause, opinion=f"o-{cause}", receiver=receiver, recorded=AT, entry=ENTRY, outside=True)
+
+
+def due(alert_: str, kind: str = "mail") -> Due:
+    return Due(
+        alert=alert_,
+        name=kind,
+        kind=kind,  # type: ignore[arg-type]
+        target="x@deputies.test",
+        receiver="D1",
+        opinion="o",
+        cause="e",
+        raised=AT,
+        entry=ENTRY,
+    )
+
+
+class TestNumbers:
+    async def test_each_receiver_counts_from_one(self, ledger: NumberLedger) -> None:
+        given = await ledger.number([alert("a"), alert("b"), alert("a", "D2")], AT)
+        assert [(one.receiver, one.number) for one in given] == [("D1", 1), ("D1", 2), ("D2", 1)]
+        assert [one.number for one in await ledger.number([alert("c")], AT)] == [3]
+
+    async def test_an_alert_keeps_the_number_that_it_got_first(self, ledger: NumberLedger) -> None:
+        first = await ledger.number([alert("a"), alert("b")], AT)
+        later = AT + timedelta(hours=1)
+        again = await ledger.number([alert("c"), alert("b"), alert("a")], later)
+        assert [one.number for one in again] == [3, 2, 1]
+        assert again[1] == first[1]
+
+    async def test_several_workers_give_every_number_once_and_leave_no_gap(
+        self, ledger: NumberLedger
+    ) -> None:
+        async def work(worker: int) -> None:
+            for batch in range(8):
+                alerts = [alert(f"{worker}-{batch}-{n}", f"D{n % 3}") for n in range(12)]
+                await ledger.number(alerts, AT)
+
+        await asyncio.gather(*(work(worker) for worker in range(4)))
+        for receiver in ("D0", "D1", "D2"):
+            numbers = [one.number for one in await ledger.after(receiver, 0, 1000)]
+            assert numbers == list(range(1, 4 * 8 * 4 + 1))
+
+    async def test_workers_that_handle_the_same_batch_at_once_agree(self, ledger: NumberLedger) -> None:
+        alerts = [alert(f"e{n}", f"D{n % 2}") for n in range(20)]
+        given = await asyncio.gather(*(ledger.number(alerts, AT) for _ in range(4)))
+        assert all(one == given[0] for one in given)
+
+    async def test_no_reader_ever_sees_a_number_before_a_smaller_one(self, ledger: NumberLedger) -> None:
+        done = asyncio.Event()
+
+        async def read() -> None:
+            while not done.is_set():
+                numbers = [one.number for one in await ledger.after("D1", 0, 1000)]
+                assert numbers == list(range(1, len(numbers) + 1))
+
+        async def write(worker: int) -> None:
+            for batch in range(10):
+                await ledger.number([alert(f"{worker}-{batch}-{n}") for n in range(5)], AT)
+
+        reading = asyncio.create_task(read())
+        await asyncio.gather(*(write(worker) for worker in range(3)))
+        done.set()
+        await reading
+
+    async def test_restored_numbers_are_the_ones_that_were_given(
+        self, db: Handle, ledger: NumberLedger
+    ) -> None:
+        given = await ledger.number([alert("a"), alert("b"), alert("a", "D2")], AT)
+        await ledger.clear()
+        await ledger.set_state("building")
+        await ledger.restore(given)
+        await ledger.restore(given)
+        assert await ledger.number([alert("b"), alert("c")], AT) == [
+            given[1],
+            (await ledger.after("D1", 2, 1))[0],
+        ]
+
+    async def test_nothing_is_numbered_when_the_ledger_was_dropped(
+        self, db: Handle, ledger: NumberLedger
+    ) -> None:
+        await ledger.number([alert("a")], AT)
+        await db.client.drop_database(db.name)
+        with pytest.raises(Lost):
+            await ledger.number([alert("b")], AT)
+        with pytest.raises(Lost):
+            await ledger.require()
+        assert await db[LOG].find_one({"_id": {"$ne": MARK}}) is None
+
+
+class TestDeliveries:
+    async def test_what_is_queued_twice_is_claimed_once(self, deliveries: DeliveryStore) -> None:
+        await deliveries.queue([due("a"), due("b")], AT)
+        await deliveries.queue([due("a")], AT)
+        claims = await asyncio.gather(*(deliveries.claim("mail", 10, AT, 30) for _ in range(5)))
+        assert sorted(one.due.alert for claim in claims for one in claim) == ["a", "b"]
+
+    async def test_only_the_channel_asked_for_is_claimed(self, deliveries: DeliveryStore) -> None:
+        await deliveries.queue([due("a"), due("b", "webhook")], AT)
+        assert [one.due.alert for one in await deliveries.claim("webhook", 10, AT, 30)] == ["b"]
+
+    async def test_what_was_claimed_and_not_begun_comes_up_again_unmarked(
+        self, deliveries: DeliveryStore
+    ) -> None:
+        await deliveries.queue([due("a")], AT)
+        await deliveries.claim("mail", 1, AT, 30)
+        assert await deliveries.claim("mail", 1, AT + timedelta(seconds=29), 30) == []
+        later = AT + timedelta(seconds=31)
+        (again,) = await deliveries.claim("mail", 1, later, 30)
+        begun = await deliveries.begin(again, later, 30)
+        assert begun is not None
+        assert (begun.due.attempt, begun.due.repeated) == (1, False)
+
+    async def test_an_attempt_without_a_result_is_repeated_and_marked(
+        self, deliveries: DeliveryStore
+    ) -> None:
+        await deliveries.queue([due("a")], AT)
+        (claimed,) = await deliveries.claim("mail", 1, AT, 30)
+        assert await deliveries.begin(claimed, AT, 30)
+        later = AT + timedelta(seconds=31)
+        (again,) = await deliveries.claim("mail", 1, later, 30)
+        begun = await deliveries.begin(again, later, 30)
+        assert begun is not None
+        assert (begun.due.attempt, begun.due.repeated) == (2, True)
+
+    async def test_a_worker_whose_lease_ended_can_neither_begin_nor_finish(
+        self, deliveries: DeliveryStore
+    ) -> None:
+        await deliveries.queue([due("a")], AT)
+        (slow,) = await deliveries.claim("mail", 1, AT, 30)
+        begun = await deliveries.begin(slow, AT, 30)
+        assert begun is not None
+        await deliveries.claim("mail", 1, AT + timedelta(seconds=31), 30)
+        assert await deliveries.begin(slow, AT, 30) is None
+        assert await deliveries.finish(begun, "sent") is None
+
+    async def test_a_result_that_was_not_published_comes_up_again_to_be_published(
+        self, deliveries: DeliveryStore
+    ) -> None:
+        await deliveries.queue([due("a")], AT)
+        (claimed,) = await deliveries.claim("mail", 1, AT, 30)
+        begun = await deliveries.begin(claimed, AT, 30)
+        assert begun is not None
+        await deliveries.finish(begun, "sent")
+        (again,) = await deliveries.claim("mail", 1, AT + timedelta(seconds=31), 30)
+        assert (again.status, again.unrecorded) == ("sent", True)
+        await deliveries.recorded(again)
+        assert await deliveries.claim("mail", 1, AT + timedelta(days=1), 30) == []
+
+    async def test_a_failed_delivery_rests_until_its_retry_is_due(self, deliveries: DeliveryStore) -> None:
+        await deliveries.queue([due("a")], AT)
+        (claimed,) = await deliveries.claim("mail", 1, AT, 30)
+        begun = await deliveries.begin(claimed, AT, 30)
+        assert begun is not None
+        done = await deliveries.finish(begun, "failed", "smtp 451", AT + timedelta(minutes=5))
+        assert done is not None
+        await deliveries.recorded(done)
+        assert await deliveries.claim("mail", 1, AT + timedelta(minutes=4), 30) == []
+        (again,) = await deliveries.claim("mail", 1, AT + timedelta(minutes=6), 30)
+        assert (again.due.attempt, again.due.repeated) == (1, False)
+
+    async def test_an_attempt_that_was_not_made_counts_as_none(self, deliveries: DeliveryStore) -> None:
+        await deliveries.queue([due("a")], AT)
+        (claimed,) = await deliveries.claim("mail", 1, AT, 30)
+        begun = await deliveries.begin(claimed, AT, 30)
+        assert begun is not None
+        await deliveries.put_back(begun, claimed.due, AT)
+        (again,) = await deliveries.claim("mail", 1, AT, 30)
+        begun = await deliveries.begin(again, AT, 30)
+        assert begun is not None
+        assert (begun.due.attempt, begun.due.repeated) == (1, False)
+
+
+class TestProjection:
+    async def test_an_opinion_comes_back_as_it_was_saved(self, store: ProjectionStore) -> None:
+        opinion = Opinion(
+            id="o1",
+            sequence=2,
+            stage="assigned",
+            holder="D.1$",
+            assigned_at=AT,
+            ever_assigned=True,
+            seats={"D.1$": Seat("holder", changed=2), "T1": Seat("triage", "left", changed=2)},
+        )
+        await store.save([(Opinion(id="o1"), opinion)], [], [])
+        assert await store.opinions(["o1", "o2"]) == {"o1": opinion}
+        assert await store.alerted() == 1
+
+    async def test_a_worker_that_is_behind_does_not_undo_what_another_saved(
+        self, store: ProjectionStore
+    ) -> None:
+        nothing = Opinion(id="o1")
+        third = Opinion(
+            id="o1", sequence=3, stage="accepted", holder="D1", seats={"D1": Seat("holder", changed=3)}
+        )
+        second = Opinion(
+            id="o1", sequence=2, stage="assigned", holder="D1", seats={"D1": Seat("holder", changed=2)}
+        )
+        await store.save([(nothing, third)], [], [])
+        await store.save([(nothing, second)], [], [])
+        assert (await store.opinions(["o1"]))["o1"] == third
+        assert [item.stage for item in await store.inbox("D1", None, None, 10)] == ["accepted"]
+
+    async def test_a_worker_that_is_ahead_is_not_stopped_by_one_that_saved_less(
+        self, store: ProjectionStore
+    ) -> None:
+        nothing = Opinion(id="o1")
+        await store.save([(nothing, Opinion(id="o1", sequence=1))], [], [])
+        await store.save([(nothing, Opinion(id="o1", sequence=3, stage="accepted"))], [], [])
+        assert (await store.opinions(["o1"]))["o1"].sequence == 3
+
+    async def test_an_inbox_is_read_page_by_page_newest_first(
+        self, store: ProjectionStore, ledger: NumberLedger
+    ) -> None:
+        alerts = [alert(f"e{n}") for n in range(25)]
+        numbers = await ledger.number(alerts, AT)
+        seats = {"D1": Seat("holder", changed=1)}
+        saved = [
+            (Opinion(id=one.opinion), Opinion(id=one.opinion, sequence=1, holder="D1", seats=seats))
+            for one in alerts
+        ]
+        await store.save(saved, numbers, [])
+        pages, below = [], None
+        while page := await store.inbox("D1", None, below, 10):
+            pages.append([item.number for item in page])
+            below = page[-1].number
+        assert pages == [list(range(25, 15, -1)), list(range(15, 5, -1)), list(range(5, 0, -1))]
+
+    async def test_a_refusal_is_the_last_word_on_a_command(self, store: ProjectionStore) -> None:
+        applied = CommandResult(
+            command="c", opinion="o", status="applied", type="opinion.accepted", recorded=AT
+        )
+        refused = CommandResult(
+            command="c", opinion="o", status="refused", type="case.accept", recorded=AT, code="no"
+        )
+        for results in ([applied], [refused], [applied]):
+            await store.save([], [], results)
+        found = await store.command("c")
+        assert found is not None
+        assert (found.status, found.code) == ("refused", "no")
+        assert await store.command("other") is None
+
+    async def test_erasing_deletes_the_words_and_contacts_of_that_opinion_alone(
+        self, store: ProjectionStore
+    ) -> None:
+        by = inbound.Actor("resident", "resident")
+        for opinion in ("o1", "o10"):
+            for part in ("text", ids.fresh()):
+                said = words.Words(opinion, part, "answer", "words", by)
+                await store.keep_words({words.key(opinion, part): said})
+            await store.keep_contacts({words.key(opinion, "text"): "sealed"})
+        await store.erase(["o1"])
+        assert await store.words("o1") == []
+        assert await store.sealed_contact("o1", "text") is None
+        assert len(await store.words("o10")) == 2
+        assert await store.sealed_contact("o10", "text") == "sealed"
+
+    async def test_a_dropped_collection_is_noticed(self, db: Handle, store: ProjectionStore) -> None:
+        assert await store.state() == "built"
+        await db.drop_collection("words.g1")
+        assert await store.state() is None
+        await db.drop_collection("opinions.g1")
+        with pytest.raises(Lost):
+            await store.opinions(["o1"])
