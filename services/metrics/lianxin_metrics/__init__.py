@@ -1,0 +1,1 @@
+"""Metrics: exact figures from the lifecycle."""
