@@ -1,0 +1,1 @@
+"""The laptop stack and the operator's command line."""

@@ -1,0 +1,54 @@
+"""Secrets and demo keys of one stack: made once, at random, and kept for their owner only."""
+
+import base64
+import secrets
+from dataclasses import dataclass
+
+from lianxin_local.home import Home, read_json, write_json
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What the services keep to themselves."""
+
+    tracking: str
+    webhook: str
+    contact_private: str
+    contact_public: str
+
+
+@dataclass(frozen=True, slots=True)
+class DemoKeys:
+    """Keys to post with and to act with, on the local stack."""
+
+    submit: str
+    staff: str
+
+
+def secrets_of(home: Home) -> Secrets:
+    """The secrets kept there; made now if there are none."""
+    kept = read_json(home.secrets)
+    if kept is None:
+        from nacl.public import PrivateKey
+
+        contact = PrivateKey.generate()
+        kept = {
+            "tracking": secrets.token_urlsafe(32),
+            "webhook": secrets.token_urlsafe(32),
+            "contact_private": base64.b64encode(bytes(contact)).decode(),
+            "contact_public": base64.b64encode(bytes(contact.public_key)).decode(),
+        }
+        write_json(home.secrets, kept)
+    return Secrets(**kept)
+
+
+def demo_keys_of(home: Home) -> DemoKeys:
+    """The demo keys kept there; made now if there are none."""
+    kept = read_json(home.keys)
+    if kept is None:
+        kept = {
+            "submit": f"lx_submit_{secrets.token_urlsafe(24)}",
+            "staff": f"lx_staff_{secrets.token_urlsafe(24)}",
+        }
+        write_json(home.keys, kept)
+    return DemoKeys(**kept)

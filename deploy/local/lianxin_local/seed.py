@@ -1,0 +1,42 @@
+"""What a new stack holds before its services start: the topics, the sample city, the demo keys."""
+
+import asyncio
+
+from lianxin_chassis.outages import Outage
+from lianxin_chassis.topics import WrongTopicSettings, ensure
+from lianxin_contracts import registry
+from lianxin_local.keys import DemoKeys, demo_keys_of
+from lianxin_local.problem import Problem, say
+from lianxin_local.registry_command import load_if_empty
+from lianxin_local.registry_publish import operator, publish_keys, publisher
+from lianxin_local.stack import Stack, sample_city
+
+# The channel that the demo keys belong to; the sample city has it.
+DEMO_CHANNEL = "demo"
+SCOPES: dict[str, tuple[registry.Scope, ...]] = {
+    "submit": ("submit",),
+    "staff": ("submit", "act", "read", "replay", "backdate"),
+}
+
+
+def seed(stack: Stack) -> None:
+    """Make sure that topics, city and demo keys are there. Safe to repeat."""
+    try:
+        asyncio.run(ensure(operator(stack.bootstrap)))
+        if load_if_empty(stack.bootstrap, sample_city()):
+            say("  sample city loaded")
+        asyncio.run(make_known(stack.bootstrap, demo_keys_of(stack.home)))
+    except WrongTopicSettings as error:
+        raise Problem(f"a topic is not as it must be: {'; '.join(str(error).splitlines())}") from None
+    except (Outage, OSError) as error:
+        raise Problem(f"the broker at {stack.bootstrap} does not take the first records: {error}") from None
+
+
+async def make_known(bootstrap: str, keys: DemoKeys) -> None:
+    """Put the hashes of the demo keys into the registry; the topic is compacted, so again is no more."""
+    known = [
+        registry.ChannelKey(registry.hash_of_key(getattr(keys, name)), DEMO_CHANNEL, scopes)
+        for name, scopes in SCOPES.items()
+    ]
+    async with publisher(operator(bootstrap)) as out:
+        await publish_keys(out, known)

@@ -1,0 +1,89 @@
+"""Synthetic ground: one cell per community, made up, so that the sample city has grids at all.
+
+No street, community or grid outlines of Wuxi are public. The cells are one Voronoi partition of a rectangle:
+they tile it without gap or overlap, each district's cells lie together near where the district really is, and
+that is all the truth in them. Coordinates are WGS-84 degrees.
+"""
+
+import math
+import random
+from collections.abc import Sequence
+
+import shapely
+from shapely import MultiPoint, Point, Polygon
+
+from names import Place
+
+# About the city's extent, to a twentieth of a degree.
+WEST, SOUTH, EAST, NORTH = 119.55, 31.15, 120.60, 32.00
+# Where each district lies, to a twentieth of a degree, read off any map by hand.
+CENTRES = {
+    "320205": (120.47, 31.63),  # 锡山
+    "320206": (120.20, 31.67),  # 惠山
+    "320211": (120.22, 31.47),  # 滨湖
+    "320213": (120.30, 31.58),  # 梁溪
+    "320214": (120.42, 31.50),  # 新吴
+    "320281": (120.28, 31.88),  # 江阴
+    "320282": (119.80, 31.35),  # 宜兴
+}
+DECIMALS = 6  # about 0.1 m
+ROUNDS = 6  # of Lloyd's relaxation: evens the cells out, leaves them irregular
+
+Ring = tuple[tuple[float, float], ...]
+
+
+def cells(places: Sequence[Place], seed: int) -> dict[str, Ring]:
+    """A closed ring for every community's code, together a partition of the city's rectangle."""
+    rng = random.Random(seed)
+    outline = shapely.box(WEST, SOUTH, EAST, NORTH)
+    seats = _districts_seats(places, outline, rng)
+    codes = sorted(seats)
+    # One partition over all seats: neighbours share the very same corners, also after rounding.
+    rings = _partition([seats[code] for code in codes], outline)
+    return {code: _ring(polygon) for code, polygon in zip(codes, rings, strict=True)}
+
+
+def _districts_seats(places: Sequence[Place], outline: Polygon, rng: random.Random) -> dict[str, Point]:
+    """A seat for every community: district by district, then street by street, each within its own part."""
+    seats: dict[str, Point] = {}
+    districts = [p.code for p in places if len(p.code) == 6]
+    for district, part in zip(
+        districts, _partition([Point(CENTRES[d]) for d in districts], outline), strict=True
+    ):
+        streets = [p.code for p in places if len(p.code) == 9 and p.parent == district]
+        for street, ground in zip(streets, _partition(_spread(len(streets), part, rng), part), strict=True):
+            inside = [p.code for p in places if len(p.code) == 12 and p.parent == street]
+            seats.update(zip(inside, _spread(len(inside), ground, rng), strict=True))
+    return seats
+
+
+def _spread(count: int, within: Polygon, rng: random.Random) -> list[Point]:
+    """`count` points inside `within`, evened out, and in reading order: neighbours by code lie close."""
+    points: list[Point] = []
+    west, south, east, north = within.bounds
+    while len(points) < count:
+        point = Point(rng.uniform(west, east), rng.uniform(south, north))
+        if within.contains(point):
+            points.append(point)
+    for _ in range(ROUNDS if count > 1 else 0):
+        points = [cell.centroid for cell in _partition(points, within)]
+    side = math.sqrt(within.area / max(count, 1))
+    return sorted(points, key=lambda p: (-round(p.y / side), p.x))
+
+
+def _partition(seats: Sequence[Point], within: Polygon) -> list[Polygon]:
+    """The Voronoi cell of each seat, in the order of the seats, cut off at the border of `within`."""
+    if len(seats) == 1:
+        return [within]
+    found = shapely.voronoi_polygons(MultiPoint(list(seats)), extend_to=within)
+    tree = shapely.STRtree(list(found.geoms))
+    chosen = [int(tree.query(seat, predicate="intersects")[0]) for seat in seats]
+    return [tree.geometries[index].intersection(within) for index in chosen]
+
+
+def _ring(polygon: Polygon) -> Ring:
+    """The outline as a closed ring of (longitude, latitude), counter-clockwise, rounded."""
+    outline = shapely.geometry.polygon.orient(polygon).exterior.coords
+    rounded = [(round(x, DECIMALS), round(y, DECIMALS)) for x, y in outline]
+    ring = [point for point, before in zip(rounded[1:], rounded, strict=False) if point != before]
+    return (ring[-1], *ring)
