@@ -1,0 +1,348 @@
+"""How fast intake accepts, as ratios in one run: `python benchmarks/intake.py [--seconds 4] [--rounds 3]`.
+
+Single POSTs of one opinion each (new ones, so nothing is recognised), every 202 after the broker's
+acknowledgement, against
+
+- the same server (uvicorn, uvloop, httptools, FastAPI) answering an empty endpoint: `GET /livez` of the same
+  process, and a POST of the same body that is read and thrown away in a second process like it;
+- a bare producer: the chassis's publisher writing the same records with as many writers as connections.
+
+Rounds alternate, so that a machine that slows down slows all of them; the figure is the median of the rounds.
+The load comes from a process of its own over plain sockets (about 15 us a request). The processor time of
+broker and intake per accepted opinion is printed too. Needs Java and Kafka's jars, as `make setup` gets them.
+A general HTTP-to-Kafka proxy is not among the peers: none is to be had as a package.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import secrets
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import psutil
+import uvloop
+from nacl.encoding import Base64Encoder
+from nacl.public import PrivateKey
+
+from lianxin_chassis.publisher import Publisher
+from lianxin_chassis.settings import Settings
+from lianxin_chassis.topics import ensure
+from lianxin_contracts import ids, registry, topics
+from lianxin_contracts.envelope import OutRecord
+from lianxin_contracts.registry import ChannelKey, hash_of_key
+from lianxin_local.city_files import CityFiles, Found
+from lianxin_local.kafka import Kafka, answers
+from lianxin_local.ports import is_free
+from lianxin_local.registry_publish import operator, publish_city, publish_keys, publisher
+
+KEY = "lx_bench_" + secrets.token_hex(8)
+BODY = json.dumps(
+    {
+        "text": "扬名街道金匮桥下的路灯坏了三天，晚上看不见路，请尽快安排人修理。" * 3,
+        "topic": "0101",
+        "station": "S1",
+        "location": {"lat": 31.5689, "lon": 120.2986, "crs": "gcj02"},
+    },
+    ensure_ascii=False,
+).encode()
+CITY = (
+    ("city", registry.City("bench", "Bench")),
+    ("grid", registry.Grid("320213001001001", "G", "320213001001", "320213001", "320213")),
+    ("station", registry.Station("S1", "Station", "320213001001001")),
+    ("topic", registry.Topic("0101", "道路", "Roads")),
+    ("channel", registry.Channel("bench", "Bench")),
+)
+
+
+def request_bytes(method: str, path: str, port: int, body: bytes = b"") -> bytes:
+    """One HTTP/1.1 request as it goes over the wire."""
+    lines = [f"{method} {path} HTTP/1.1", f"Host: 127.0.0.1:{port}"]
+    if body:
+        lines += [
+            f"Authorization: Bearer {KEY}",
+            "Content-Type: application/json",
+            f"Content-Length: {len(body)}",
+        ]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
+
+
+class Client(asyncio.Protocol):
+    """One keep-alive connection that sends the next request when the last one was answered."""
+
+    def __init__(self, request: bytes, until: float, answered: list[float], wrong: list[bytes]) -> None:
+        self._request = request
+        self._until = until
+        self._answered = answered
+        self._wrong = wrong
+        self._buffer = b""
+        self._sent = 0.0
+        self.closed = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Send the first one."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._send()
+
+    def _send(self) -> None:
+        self._sent = time.perf_counter()
+        self._transport.write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        """Take an answer, send the next."""
+        self._buffer += data
+        head, separator, rest = self._buffer.partition(b"\r\n\r\n")
+        if not separator:
+            return
+        start = head.lower().find(b"content-length: ") + 16
+        length = int(head[start : (head + b"\r").find(b"\r", start)])
+        if len(rest) < length:
+            return
+        self._buffer = rest[length:]
+        now = time.perf_counter()
+        self._answered.append(now - self._sent)
+        if head[9] != ord("2"):
+            self._wrong.append(head[:200] + rest[:300])
+        if now > self._until:
+            self._transport.close()
+        else:
+            self._send()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The server closed, or the time is over."""
+        if exc is not None:
+            self._wrong.append(repr(exc).encode())
+        if not self.closed.done():
+            self.closed.set_result(None)
+
+
+async def load(port: int, request: bytes, connections: int, seconds: float) -> dict[str, float]:
+    """Answers per second and milliseconds at the median and the 99th percentile."""
+    answered: list[float] = []
+    wrong: list[bytes] = []
+    started = time.perf_counter()
+    loop = asyncio.get_running_loop()
+    clients = []
+    for _ in range(connections):
+        _, client = await loop.create_connection(
+            lambda: Client(request, started + seconds, answered, wrong), "127.0.0.1", port
+        )
+        clients.append(client)
+    await asyncio.gather(*(client.closed for client in clients))
+    elapsed = time.perf_counter() - started
+    if wrong:
+        raise SystemExit(f"{len(wrong)} wrong answers, the first: {wrong[0].decode(errors='replace')}")
+    answered.sort()
+    return {
+        "rate": len(answered) / elapsed,
+        "p50_ms": answered[len(answered) // 2] * 1000,
+        "p99_ms": answered[len(answered) * 99 // 100] * 1000,
+    }
+
+
+def loaded(port: int, method: str, path: str, connections: int, seconds: float) -> dict[str, float]:
+    """`load` in a process of its own."""
+    command = [
+        sys.executable,
+        __file__,
+        "--load",
+        str(port),
+        method,
+        path,
+        str(connections),
+        str(seconds),
+        KEY,
+    ]
+    return dict(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout))
+
+
+async def produce(bootstrap: str, writers: int, seconds: float) -> float:
+    """Records per second that a bare publisher gets acknowledged with `writers` waiting at a time."""
+    one = Publisher(Settings(service="bench", kafka_bootstrap=bootstrap))
+    await one.start()
+    until = time.perf_counter() + seconds
+    written = 0
+
+    async def write() -> None:
+        nonlocal written
+        while time.perf_counter() < until:
+            record = OutRecord(topics.INBOUND, ids.fresh().encode(), BODY, (), int(time.time() * 1000))
+            await one.publish([record])
+            written += 1
+
+    started = time.perf_counter()
+    await asyncio.gather(*(write() for _ in range(writers)))
+    elapsed = time.perf_counter() - started
+    await one.stop()
+    return written / elapsed
+
+
+def serve_empty(port: int) -> None:
+    """The peer: a route like intake's own that reads the body and answers 202."""
+    from fastapi import APIRouter, FastAPI, Request, Response
+
+    from lianxin_chassis.process import run_api
+    from lianxin_intake.context import RawRoute
+
+    def create() -> FastAPI:
+        app = FastAPI()
+        routes = APIRouter(route_class=RawRoute)
+
+        @routes.post("/v1/opinions", status_code=202)
+        async def empty(request: Request) -> Response:
+            await request.body()
+            return Response(b"{}", status_code=202, media_type="application/json")
+
+        app.include_router(routes)
+        return app
+
+    run_api(create, Settings(service="empty", http_port=port))
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports below those that the system gives to clients."""
+    return [port for port in range(21_000 + os.getpid() % 5_000, 32_000) if is_free(port)][:count]
+
+
+def wait_for(condition: Callable[[], bool], what: str, seconds: float = 90.0) -> None:
+    """Return when `condition` holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise SystemExit(f"{what} did not come within {seconds:g} s")
+        time.sleep(0.1)
+
+
+def is_up(port: int, path: str) -> bool:
+    """Whether a GET there is answered with success."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+async def fill(bootstrap: str) -> None:
+    """Topics, the small city, the key."""
+    await ensure(Settings(service="bench", kafka_bootstrap=bootstrap))
+    async with publisher(operator(bootstrap)) as writer:
+        await publish_keys(writer, [ChannelKey(hash_of_key(KEY), "bench", ("submit",))])
+        await publish_city(writer, CityFiles(tuple(Found(k, data, "bench", 1) for k, data in CITY)))
+
+
+def run(seconds: float, rounds: int, connections: int) -> None:
+    """Start everything, measure, print, stop everything."""
+    broker_port, controller, intake_port, empty_port = free_ports(4)
+    started: list[subprocess.Popen[bytes]] = []
+    with tempfile.TemporaryDirectory(prefix="lianxin-bench-") as directory:
+        kafka = Kafka.at(Path(directory) / "kafka", broker_port, controller)
+        kafka.prepare()
+        log = (Path(directory) / "log").open("wb")
+        environment = {
+            **os.environ,
+            "LIANXIN_KAFKA_BOOTSTRAP": kafka.bootstrap,
+            "LIANXIN_HTTP_PORT": str(intake_port),
+            "LIANXIN_TRACKING_SECRET": secrets.token_hex(16),
+            "LIANXIN_CONTACT_PUBLIC_KEY": PrivateKey.generate().public_key.encode(Base64Encoder).decode(),
+            # No database: accepting needs none, and none shall take part of the machine.
+            "LIANXIN_MONGO_URL": f"mongodb://127.0.0.1:{controller}/?serverSelectionTimeoutMS=60000",
+        }
+
+        def spawn(command: list[str]) -> None:
+            started.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
+
+        try:
+            spawn(kafka.command())
+            wait_for(lambda: asyncio.run(answers(kafka.bootstrap)), "the broker")
+            asyncio.run(fill(kafka.bootstrap))
+            spawn([sys.executable, "-m", "lianxin_intake.api"])
+            spawn([sys.executable, __file__, "--empty", str(empty_port)])
+            wait_for(lambda: is_up(intake_port, "/readyz"), "intake")
+            wait_for(lambda: is_up(empty_port, "/openapi.json"), "the empty server")
+            processes = {"broker": psutil.Process(started[0].pid), "intake": psutil.Process(started[1].pid)}
+            measure(kafka.bootstrap, intake_port, empty_port, processes, seconds, rounds, connections)
+        finally:
+            for process in reversed(started):
+                process.terminate()
+            for process in started:
+                process.wait(30)
+            log.close()
+
+
+def spent(process: psutil.Process) -> float:
+    """Seconds of processor time so far."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def measure(
+    bootstrap: str,
+    intake: int,
+    empty: int,
+    processes: dict[str, psutil.Process],
+    seconds: float,
+    rounds: int,
+    connections: int,
+) -> None:
+    """The rounds, and what comes of them."""
+    loaded(intake, "POST", "/v1/opinions", connections, 2)  # warm: code paths, broker's JIT
+    loaded(empty, "POST", "/v1/opinions", connections, 1)
+    posts, livez, empties, bare = [], [], [], []
+    costs: list[dict[str, float]] = []
+    for number in range(rounds):
+        livez.append(loaded(intake, "GET", "/livez", connections, seconds))
+        before = {name: spent(process) for name, process in processes.items()}
+        posts.append(loaded(intake, "POST", "/v1/opinions", connections, seconds))
+        accepted = posts[-1]["rate"] * seconds
+        costs.append({name: (spent(p) - before[name]) / accepted for name, p in processes.items()})
+        empties.append(loaded(empty, "POST", "/v1/opinions", connections, seconds))
+        bare.append({"rate": uvloop.run(produce(bootstrap, connections, seconds))})
+        print(
+            f"round {number + 1}: accepts {posts[-1]['rate']:,.0f}/s (p50 {posts[-1]['p50_ms']:.1f} ms, "
+            f"p99 {posts[-1]['p99_ms']:.1f} ms), /livez {livez[-1]['rate']:,.0f}/s, "
+            f"empty POST {empties[-1]['rate']:,.0f}/s, bare producer {bare[-1]['rate']:,.0f}/s",
+            flush=True,
+        )
+
+    def median(rows: list[dict[str, float]]) -> float:
+        return statistics.median(row["rate"] for row in rows)
+
+    print(f"\n{connections} connections, {rounds} rounds of {seconds:g} s, {os.cpu_count()} cores, medians:")
+    print(f"accepts / empty endpoint of the same process (GET /livez): {median(posts) / median(livez):.2f}")
+    print(f"accepts / empty POST of the same server, body read:        {median(posts) / median(empties):.2f}")
+    print(f"accepts / bare producer:                                   {median(posts) / median(bare):.2f}")
+    for name in processes:
+        microseconds = statistics.median(cost[name] for cost in costs) * 1e6
+        print(f"processor time per accepted opinion, {name}: {microseconds:.0f} us")
+    print("target: at least 0.5 of the empty endpoint. HTTP-to-Kafka proxy: not measured, none available.")
+
+
+def main() -> None:
+    """Measure, or be one of the helper processes."""
+    global KEY  # the load process posts with the key of the process that started it
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["--load"]:
+        port, method, path, connections, seconds, KEY = arguments[1:]
+        request = request_bytes(method, path, int(port), BODY if method == "POST" else b"")
+        print(json.dumps(uvloop.run(load(int(port), request, int(connections), float(seconds)))))
+    elif arguments[:1] == ["--empty"]:
+        serve_empty(int(arguments[1]))
+    else:
+        parser = argparse.ArgumentParser(description=__doc__)
+        parser.add_argument("--seconds", type=float, default=4.0, help="length of each measurement")
+        parser.add_argument("--rounds", type=int, default=3)
+        parser.add_argument("--connections", type=int, default=64)
+        options = parser.parse_args()
+        run(options.seconds, options.rounds, options.connections)
+
+
+if __name__ == "__main__":
+    main()
