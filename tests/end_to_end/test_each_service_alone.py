@@ -74,8 +74,22 @@ async def test_each_service_does_its_part_while_the_other_three_are_down(
         assert acted.status_code == 202, acted.text
 
         one_at_a_time.only("metrics")
-        told = await client.get(f"{stack.url('metrics')}/metrics")
-        assert 'lianxin_opinion_events_total{type="opinion.assigned"}' in told.text
+        await _until_counted(client, f"{stack.url('metrics')}/metrics", await _assignments(stack))
+
+
+async def _assignments(stack: LocalStack) -> int:
+    log = await read_log(stack.bootstrap, [topics.LIFECYCLE])
+    return sum(isinstance(event.data, Assigned) for _, event in log.events(topics.LIFECYCLE))
+
+
+async def _until_counted(client: httpx.AsyncClient, metrics: str, assignments: int) -> None:
+    """Ready means that metrics can be asked; what happened while it was down is counted soon after."""
+
+    async def counted() -> bool:
+        told = (await client.get(metrics)).raise_for_status().text
+        return f'lianxin_opinion_events_total{{type="opinion.assigned"}} {float(assignments)}' in told
+
+    await eventually_async(counted, PATIENCE_S)
 
 
 async def _assigned(stack: LocalStack, opinion: str) -> Assigned:
