@@ -76,8 +76,8 @@ async def _read(bootstrap: str, topic: str) -> list[Logged]:
         # Positions move past what compaction took away, so they reach the end also where the last is gone.
         while any([await consumer.position(p) < ends[p] for p in partitions]):
             for records in (await consumer.getmany(timeout_ms=200)).values():
-                # Also what lies past the end that was told: the stand-in broker tells of a last batch only its
-                # first record, and what comes in meanwhile does no harm.
+                # Also what lies past the end that was told: the stand-in broker tells only the first record
+                # of the last batch, and what comes in meanwhile does no harm.
                 found += [
                     Logged(topic, r.partition, r.offset, (r.key or b"").decode(), r.value, tuple(r.headers))
                     for r in records
