@@ -10,7 +10,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lianxin_chassis.logs import get_logger
-from lianxin_chassis.outages import outage
 from lianxin_chassis.problems import ProblemError
 from lianxin_intake.context import Intake, json_response
 from lianxin_intake.documentation import VIEW_EXAMPLE, problems
@@ -18,6 +17,7 @@ from lianxin_intake.projection import Tracked
 from lianxin_intake.residents import opinion_of, require_code
 from lianxin_intake.rights import caller_of, city_of
 from lianxin_intake.sentences import language_of
+from lianxin_intake.store import unreadable
 from lianxin_intake.views import not_yet_projected, view
 
 log = get_logger(__name__)
@@ -60,7 +60,7 @@ def following_routes(intake: Intake) -> APIRouter:
         try:
             tracked, words = await _read(intake, id_)
         except Exception as error:
-            if outage(error) is None:
+            if not unreadable(error):
                 raise
             log.warning("the projection can't be read", error=repr(error))
             raise ProblemError(

@@ -7,8 +7,8 @@ from time import monotonic
 from lianxin_chassis.database import Database
 from lianxin_chassis.generations import Generations
 from lianxin_chassis.logs import get_logger
-from lianxin_chassis.outages import Backoff, outage
-from lianxin_intake.store import TrackingStore
+from lianxin_chassis.outages import Backoff
+from lianxin_intake.store import TrackingStore, unreadable
 
 log = get_logger(__name__)
 
@@ -43,14 +43,16 @@ class LiveTracking:
         return await (await self.store()).digests(opinions)
 
     async def follow(self) -> None:
-        """Keep looking which generation is live, until cancelled. A database that is away is waited for."""
+        """Keep looking which generation is live, until cancelled. A database that is away or refuses us is
+        waited for: accepting needs it no more than it needs the projection."""
         backoff = Backoff(cap_s=5.0)
         while True:
             try:
                 await self._look()
             except Exception as error:
-                if outage(error) is None:
+                if not unreadable(error):
                     raise
+                log.warning("the live generation can't be read", error=repr(error))
                 await asyncio.sleep(backoff.next())
                 continue
             backoff.reset()

@@ -11,11 +11,12 @@ from typing import Any
 
 import msgspec
 from pymongo import ASCENDING, DeleteMany, DeleteOne, IndexModel, ReplaceOne
-from pymongo.errors import BulkWriteError
+from pymongo.errors import BulkWriteError, PyMongoError
 
 from lianxin_chassis.database import Collection, Database, Document
 from lianxin_chassis.generations import collection_name
 from lianxin_chassis.marks import BUILT, MARK, Lost, mark, mark_new, marked, state_of
+from lianxin_chassis.outages import outage
 from lianxin_contracts.words import key as words_key
 from lianxin_intake.projection import Tracked
 from lianxin_intake.tracking import TrackingCodes, fingerprint, normalised
@@ -159,6 +160,12 @@ class TrackingStore:
         fields = msgspec.to_builtins(tracked, builtin_types=(datetime,))
         del fields["id"]
         return {"_id": tracked.id, "code": fingerprint(code), **fields}
+
+
+def unreadable(error: Exception) -> bool:
+    """Whether `error` says that the projection can't be read now: the database is away, or answers with a
+    refusal (rotated credentials, a missing right, a wrong address). Neither keeps anybody from accepting."""
+    return isinstance(error, PyMongoError) or outage(error) is not None
 
 
 def _tracked(document: Document) -> Tracked:
