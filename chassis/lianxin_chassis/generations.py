@@ -17,6 +17,7 @@ from lianxin_chassis.clients import close_quietly, partitions_of
 from lianxin_chassis.database import Database
 from lianxin_chassis.logs import get_logger
 from lianxin_chassis.outages import Outage
+from lianxin_chassis.parking import ParkingLot
 from lianxin_chassis.settings import Settings
 
 log = get_logger(__name__)
@@ -95,14 +96,17 @@ class Generations:
 
     async def drop_old(self, bases: Sequence[str], keep: int) -> list[str]:
         """Drop the collections of `bases` in every generation but `keep` and one that is being built; returns
-        their names. Call it when no process reads them any more."""
-        kept = {keep, await self.building()}
+        their names. What is parked in the groups of those generations goes too. Call it when no process reads
+        them any more."""
+        kept = {number for number in (keep, await self.building()) if number is not None}
         dropped = []
         for name in await self._db.list_collection_names():
             base, mark, number = name.rpartition(".g")
             if mark and base in bases and number.isdigit() and int(number) not in kept:
                 await self._db.drop_collection(name)
                 dropped.append(name)
+        if groups := await ParkingLot(self._db).forget_generations(kept):
+            log.info("what old generations had parked is dropped", groups=groups)
         return dropped
 
     async def wait_for_change(self, since: int, every_s: float = 1.0) -> int:

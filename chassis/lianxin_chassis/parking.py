@@ -4,7 +4,7 @@
 was read. An operator marks a key; the worker that owns its partition sees the mark and acts (`consumer.py`).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -98,6 +98,7 @@ class ParkingLot:
                     {
                         "_id": f"{group}|{record.topic}|{record.partition}|{record.offset}",
                         "parked": parked,
+                        "group": group,
                         "topic": record.topic,
                         "partition": record.partition,
                         "offset": record.offset,
@@ -142,6 +143,19 @@ class ParkingLot:
     async def skipped_first(self, group: str, topic: str, key: bytes) -> None:
         """The bad record is gone; what waited behind it is to be retried."""
         await self._keys.update_one({"_id": _key_id(group, topic, key)}, {"$set": {"state": "retry"}})
+
+    async def forget_generations(self, keep: Collection[int]) -> list[str]:
+        """Drop what is parked in groups of generations (`…-g7`) other than `keep`: nobody is in such a group
+        any more, and who took over has read the same records itself. Returns the groups."""
+        groups = {*await self._keys.distinct("group"), *await self._records.distinct("group")}
+        gone = []
+        for group in sorted(groups):
+            _, mark, number = group.rpartition("-g")
+            if mark and number.isdigit() and int(number) not in keep:
+                await self._records.delete_many({"group": group})
+                await self._keys.delete_many({"group": group})
+                gone.append(group)
+        return gone
 
     async def measure(self, group: str, topics: Sequence[str]) -> None:
         """Set the gauge of parked keys, over all partitions."""

@@ -15,6 +15,8 @@ from lianxin_chassis.generations import (
     is_fresh_group,
     run_rebuild,
 )
+from lianxin_chassis.parking import Aside, ParkingLot
+from lianxin_chassis.records import Record
 from tests.chassis.inside import Inside
 from tests.support.wait import eventually_async
 
@@ -59,6 +61,18 @@ async def test_old_collections_go_and_live_and_growing_ones_stay(db: Database) -
         await db[name].insert_one({"_id": 1})
     assert await generations.drop_old(["cases"], keep=2) == ["cases.g1"]
     assert {"cases.g2", "cases.g3", "other.g1", "cases"} <= set(await db.list_collection_names())
+
+
+async def test_what_an_old_generation_had_parked_goes_with_it(db: Database) -> None:
+    generations = Generations(db, "p")
+    await generations.switch(await generations.begin())
+    await generations.begin()
+    lot = ParkingLot(db)
+    for group in ("s", "s-g1", "s-g2", "s-g3", "s-gx"):
+        await lot.put(group, [Aside(Record("t", 0, 7, b"k", b"v", (), 5), "refused")])
+    await generations.drop_old(["cases"], keep=2)
+    assert [key.group for key in await lot.list_parked()] == ["s", "s-g2", "s-g3", "s-gx"]
+    assert len(await lot.show("t", "k")) == 4
 
 
 async def test_whoever_waits_hears_of_the_switch(db: Database) -> None:
