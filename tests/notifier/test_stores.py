@@ -220,6 +220,24 @@ class TestDeliveries:
         (again,) = await deliveries.claim("mail", 1, AT + timedelta(minutes=6), 30)
         assert (again.due.attempt, again.due.repeated) == (1, False)
 
+    async def test_a_repeat_stays_one_when_the_attempt_before_it_was_plainly_refused(
+        self, deliveries: DeliveryStore
+    ) -> None:
+        await deliveries.queue([due("a")], AT)
+        (claimed,) = await deliveries.claim("mail", 1, AT, 30)
+        assert await deliveries.begin(claimed, AT, 30)  # accepted, and the worker killed before it knew
+        later = AT + timedelta(seconds=31)
+        (again,) = await deliveries.claim("mail", 1, later, 30)
+        begun = await deliveries.begin(again, later, 30)
+        assert begun is not None
+        refused = await deliveries.finish(begun, "failed", "smtp 451", later + timedelta(minutes=5))
+        assert refused is not None
+        await deliveries.recorded(refused)
+        (third,) = await deliveries.claim("mail", 1, later + timedelta(minutes=6), 30)
+        begun = await deliveries.begin(third, later, 30)
+        assert begun is not None
+        assert (begun.due.attempt, begun.due.repeated) == (3, True)
+
     async def test_an_attempt_that_was_not_made_counts_as_none(self, deliveries: DeliveryStore) -> None:
         await deliveries.queue([due("a")], AT)
         (claimed,) = await deliveries.claim("mail", 1, AT, 30)

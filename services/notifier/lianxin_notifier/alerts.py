@@ -42,7 +42,7 @@ class Numbered(Struct, frozen=True, kw_only=True):
 class Due(Struct, frozen=True, kw_only=True):
     """A delivery by an outside channel, as it is when a worker has claimed it.
 
-    `attempt` counts the attempts made so far; `repeated` says that the outcome of the last one is unknown,
+    `attempt` counts the attempts made so far; `repeated` says that the outcome of one of them is unknown,
     because a process died (or a connection broke) between the message's going out and its answer.
     """
 

@@ -110,7 +110,7 @@ class DeliveryStore:
     async def begin(self, claimed: Claimed, now: datetime, lease_s: float) -> Claimed | None:
         """Note that an attempt is being made, before it is; None where the delivery is no longer ours.
 
-        The attempt is a repeat where the last one never had a result: its process died, or its connection
+        The attempt is a repeat where an earlier one never had a result: its process died, or its connection
         broke when the message was out.
         """
         repeated = claimed.status == "attempting" or claimed.due.repeated
@@ -161,7 +161,8 @@ class DeliveryStore:
                 "status": status,
                 "error": error,
                 "retry_at": retry_at,
-                "repeated": unknown,
+                # An answer to this attempt says nothing of an earlier one that had none.
+                "repeated": unknown or claimed.due.repeated,
                 "unrecorded": True,
             },
         )
