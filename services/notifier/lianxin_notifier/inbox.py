@@ -44,7 +44,8 @@ class Shown(Struct, frozen=True, kw_only=True):
 class Opinion(Struct, frozen=True, kw_only=True):
     """What the inboxes need of one opinion after event number `sequence`.
 
-    `submitted` is when a service received it (the start of the alert's latency). `seats` by receiver's id.
+    `submitted` is when a service received it (the start of the alert's latency). `accepted` stays true when
+    the case changes hands: the first acceptance stops the acknowledge clock for good. `seats` by receiver's id.
     """
 
     id: str
@@ -242,7 +243,6 @@ def _facts(before: Opinion, event: Event) -> dict[str, object]:
                 "holder": assigned.assignee,
                 "assigned_at": _whole(event.time),
                 "ever_assigned": True,
-                "accepted": False,
                 "topic": assigned.topic,
                 "grid": assigned.grid,
                 "street": assigned.street,

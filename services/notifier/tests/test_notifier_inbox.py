@@ -157,6 +157,12 @@ def test_the_clock_that_runs_out_next_is_the_one_that_is_shown() -> None:
     assert shown == [START + timedelta(hours=8), DUE.acknowledge, DUE.first_response, DUE.resolve, None]
 
 
+@pytest.mark.parametrize("parting", [lifecycle.Transferred(D1, "D2"), lifecycle.TakenBack("D1", "staff")])
+def test_the_acknowledge_clock_stays_stopped_when_an_accepted_case_changes_hands(parting: Struct) -> None:
+    opinion, _ = fold(SUBMITTED, assigned("D1"), lifecycle.Accepted(D1), parting, assigned("D2"))
+    assert opinion.due == DUE.first_response
+
+
 def test_a_refusal_for_an_opinion_that_nobody_submitted_is_folded_too() -> None:
     opinion, told = fold(lifecycle.CommandRefused("case.accept", "unknown_case"))
     assert opinion.sequence == 1
