@@ -28,6 +28,11 @@ RETRY_STATUS = frozenset({408, 429})  # the only client errors that pass by them
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: an IPv4 address in the last 32 bits
+_NEVER = (
+    ipaddress.ip_network("::/96"),  # RFC 4291 2.5.5.1: IPv4-compatible, deprecated
+    ipaddress.ip_network("fec0::/10"),  # RFC 3879: site-local, deprecated
+    ipaddress.ip_network("64:ff9b:1::/48"),  # RFC 8215: NAT64 for local use
+)
 
 
 class Allowed:
@@ -59,6 +64,8 @@ def public(address: IPAddress) -> bool:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
         if inner is not None:
             return public(inner)
+        if any(address in network for network in _NEVER):
+            return False
     return address.is_global and not address.is_multicast
 
 
