@@ -45,7 +45,8 @@ class Opinion(Struct, frozen=True, kw_only=True):
     """What the inboxes need of one opinion after event number `sequence`.
 
     `submitted` is when a service received it (the start of the alert's latency). `accepted` stays true when
-    the case changes hands: the first acceptance stops the acknowledge clock for good. `seats` by receiver's id.
+    the case changes hands: the first acceptance stops the acknowledge clock for good. `seats` by receiver's
+    id.
     """
 
     id: str
