@@ -6,7 +6,7 @@ from typing import Any
 
 from lianxin_metrics.aggregate import Aggregate, from_document, to_document
 from lianxin_metrics.facts import Fact
-from lianxin_metrics.store import Claim, Overtaken, Stamp, Step, Stored
+from lianxin_metrics.store import Claim, Overtaken, Stamp, Step, Stored, doubtful
 
 
 class Crash(BaseException):
@@ -14,14 +14,14 @@ class Crash(BaseException):
 
 
 class MemoryStore:
-    """`before` is called with the name of every write about to be made and may raise; `half` saves only a
-    part."""
+    """`ahead_ms`: how far the clock of claims is ahead of the one that it is told."""
 
     def __init__(self) -> None:
         self.facts: dict[str, tuple[int, Stored]] = {}
         self.aggregates: dict[int, dict[str, Any]] = {}
         self.steps: set[Step] = set()
         self.scans = 0
+        self.ahead_ms = 0
 
     async def load(self, cases: Iterable[str]) -> dict[str, Stored]:
         return {case: self.facts[case][1] for case in cases if case in self.facts}
@@ -46,18 +46,22 @@ class MemoryStore:
                 yield stored
 
     async def claim(self, partition: int, now_ms: int) -> tuple[Claim, Aggregate]:
-        empty = {"epoch": 0, "batch": 0, "past": {}, "next_offset": 0, "aggregate": to_document(Aggregate())}
+        empty = {"epoch": 0, "batch": 0, "past": [], "next_offset": 0, "aggregate": to_document(Aggregate())}
         saved = self.aggregates.setdefault(partition, empty)
         if saved["epoch"]:
-            saved["past"] = {**saved["past"], saved["epoch"]: saved["batch"]}
+            ended = [saved["epoch"], saved["batch"], now_ms + self.ahead_ms]
+            saved["past"] = [*doubtful(saved["past"], saved["batch"]), ended]
         saved["epoch"] += 1
         saved["batch"] = 0
-        claim = Claim(partition, saved["epoch"], 0, dict(saved["past"]), saved["next_offset"])
+        past = {epoch: batch for epoch, batch, _ in saved["past"]}
+        claim = Claim(partition, saved["epoch"], 0, past, saved["next_offset"])
         return claim, from_document(deepcopy(saved["aggregate"]))
 
     async def has_uncounted(self, claim: Claim) -> bool:
         return any(
-            where == claim.partition and not claim.contains(stored.stamp)
+            where == claim.partition
+            and stored.stamp.epoch in claim.past
+            and stored.stamp.batch > claim.past[stored.stamp.epoch]
             for where, stored in self.facts.values()
         )
 

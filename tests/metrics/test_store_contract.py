@@ -106,11 +106,26 @@ async def test_facts_that_no_aggregate_contains_are_found_by_the_next_owner(stor
     assert await store.has_uncounted(third)
 
 
-async def test_an_owner_is_forgotten_once_it_can_t_be_writing_any_more(store: FactStore) -> None:
+async def test_an_owner_is_forgotten_once_one_that_came_after_its_last_write_has_published(
+    store: FactStore,
+) -> None:
     first, _ = await store.claim(5, NOW)
-    await store.claim(5, NOW)
-    later, _ = await store.claim(5, NOW + ZOMBIE_MS + 1)
-    assert first.epoch not in later.past
+    second, _ = await store.claim(5, NOW)
+    late = NOW + ZOMBIE_MS + 1
+    third, aggregate = await store.claim(5, late)
+    assert first.epoch in third.past, "by the clock alone nobody is forgotten"
+    fourth, _ = await store.claim(5, late)
+    assert first.epoch in fourth.past, "the third has published nothing"
+    fourth.batch = 1
+    await store.publish([(fourth, aggregate)])
+    fifth, _ = await store.claim(5, late)
+    assert set(fifth.past) == {second.epoch, third.epoch, fourth.epoch}
+
+
+async def test_what_a_later_owner_wrote_is_in_no_claim_before_it(store: FactStore) -> None:
+    first, _ = await store.claim(5, NOW)
+    second, _ = await store.claim(5, NOW)
+    assert not first.contains(Stamp(second.epoch, 1))
 
 
 async def test_a_partition_s_facts_are_those_written_under_it(store: FactStore) -> None:

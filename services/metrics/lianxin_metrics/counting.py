@@ -137,6 +137,16 @@ class Counting:
 
     # -- the partitions that are owned
 
+    async def on_assigned(self, _: object) -> None:
+        """The partitions that are owned may be others now. What is known of them goes, also of those that
+        stay or come back: somebody else may have owned them in between."""
+        opening = list(self._opening.values())
+        self._opening.clear()
+        self._ledgers.clear()
+        for task in opening:
+            task.cancel()
+        await asyncio.gather(*opening, return_exceptions=True)
+
     async def _open_all(self, partitions: Iterable[int]) -> dict[int, Ledger]:
         """The ledgers of `partitions`, claimed and exact. Raises `Recounting` where that takes long; it goes
         on meanwhile."""

@@ -59,7 +59,7 @@ class Stored:
 @dataclass(slots=True)
 class Claim:
     """The right to write one partition's aggregate. `batch` is the last one that this owner has saved, `past`
-    maps earlier owners who may still be writing to the last batch that each has saved."""
+    maps earlier owners of whom it may lack something to the last batch that each has saved."""
 
     partition: int
     epoch: int
@@ -68,10 +68,27 @@ class Claim:
     next_offset: int = 0
 
     def contains(self, stamp: Stamp) -> bool:
-        """Whether the saved aggregate contains a fact with this stamp. True for owners long gone."""
+        """Whether the saved aggregate contains a fact with this stamp. True for owners long gone, False for
+        later ones: then this claim has ended."""
         if stamp.epoch == self.epoch:
             return stamp.batch <= self.batch
+        if stamp.epoch > self.epoch:
+            return False
         return stamp.batch <= self.past.get(stamp.epoch, stamp.batch)
+
+
+def doubtful(past: Sequence[Sequence[int]], batch: int) -> list[Sequence[int]]:
+    """Those of `past`, owners as [epoch, last batch saved, when it ended (ms)], that the next owner must
+    still look at, where the present one has saved `batch` batches.
+
+    An owner is done with when the one after it could no longer miss a write of it, having begun `ZOMBIE_MS`
+    after it ended, and has saved what it found. By the clock alone nobody is: what the dead have left may
+    have waited for longer.
+    """
+    if not past or batch == 0:
+        return list(past)
+    begun = past[-1][2]
+    return [owner for owner in past if owner[2] > begun - ZOMBIE_MS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +204,8 @@ class FactStore:
                 if await self._first_claim(partition):
                     return Claim(partition, epoch=1), Aggregate()
                 continue
-            ended = [[document["epoch"], document["batch"], now_ms]]
-            past = [p for p in document["past"] if p[2] > now_ms - ZOMBIE_MS] + ended
+            ended = [document["epoch"], document["batch"], now_ms]
+            past = [*doubtful(document["past"], document["batch"]), ended]
             epoch = document["epoch"] + 1
             done = await self._aggregates.update_one(
                 {"_id": partition, "epoch": document["epoch"], "batch": document["batch"]},

@@ -151,7 +151,15 @@ def _consumer(
                 raise Outage("the registry is not read yet", what="registry") from error
         await counting.handle(messages)
 
-    return Consumer(settings, group=group, topics=TOPICS, handle=handle, parking=parking, publisher=publisher)
+    return Consumer(
+        settings,
+        group=group,
+        topics=TOPICS,
+        handle=handle,
+        parking=parking,
+        publisher=publisher,
+        on_assigned=counting.on_assigned,
+    )
 
 
 async def _whole_store(

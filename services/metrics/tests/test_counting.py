@@ -15,7 +15,7 @@ from lianxin_contracts.envelope import Event
 from lianxin_metrics.aggregate import Aggregate, from_document, to_document, total
 from lianxin_metrics.counting import Counting
 from lianxin_metrics.facts import Fact, fold
-from lianxin_metrics.store import Claim, Overtaken, Stamp
+from lianxin_metrics.store import ZOMBIE_MS, Claim, Overtaken, Stamp
 
 PARTITIONS = 3
 
@@ -194,6 +194,104 @@ async def test_a_last_write_of_a_worker_that_lost_its_partition_is_found_and_cou
             break
         falls.check()
     assert published(store) == counted(logs)
+
+
+async def persistently(counting: Counting, messages: Sequence[Message]) -> None:
+    """As the chassis does: what was overtaken is handed over again."""
+    while True:
+        try:
+            await counting.handle(messages)
+        except Overtaken:
+            continue
+        return
+
+
+@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("gap_ms", [60_000, 2 * ZOMBIE_MS])
+async def test_a_partition_that_goes_to_another_worker_and_comes_back_is_counted_whole(
+    told: bool, gap_ms: int
+) -> None:
+    """Also where the first worker does not hear of it, and so goes on with what it knew."""
+    store, logs = MemoryStore(), lives(range(40))
+    messages = log_of(mixed(logs, 1))
+    quarter = len(messages) // 4
+    first, second = Counting(store, first_level), Counting(store, first_level)
+    await persistently(first, messages[:quarter])
+    await persistently(second, messages[quarter : 2 * quarter])
+    store.ahead_ms += gap_ms
+    if told:
+        await first.on_assigned(frozenset(range(PARTITIONS)))
+    await persistently(first, messages[2 * quarter : 3 * quarter])
+    await persistently(first, messages[3 * quarter :])
+    assert published(store) == counted(logs)
+    assert store.scans == 0
+
+
+async def test_new_cases_of_a_partition_that_came_back_are_counted_however_often_it_moved() -> None:
+    """A case that nobody knows shows no later owner's stamp."""
+    store = MemoryStore()
+    logs = [CaseLog(f"{PARTITIONS * n:08x}").submit() for n in range(5)]
+    first, second = Counting(store, first_level), Counting(store, first_level)
+    messages = log_of(event for log in logs for event in log.events)
+    await persistently(first, messages[:1])
+    for turn in (1, 2):
+        await persistently(second, messages[turn : turn + 1])
+        store.ahead_ms += 2 * ZOMBIE_MS
+        await second.on_assigned(frozenset())
+    await first.on_assigned(frozenset({0}))
+    await persistently(first, messages[3:4])
+    store.ahead_ms += 2 * ZOMBIE_MS
+    await persistently(Counting(store, first_level), messages[3:])
+    assert published(store) == counted(logs)
+
+
+@pytest.mark.parametrize("deaths", [2, 3])
+async def test_what_a_worker_left_uncounted_is_counted_however_many_die_before_and_however_late(
+    deaths: int,
+) -> None:
+    store, logs = FaultyStore(), lives(range(40))
+    messages = log_of(mixed(logs, 1))
+    half = len(messages) // 2
+    await Counting(store, first_level).handle(messages[:half])
+    for _ in range(deaths):
+        store.faults = [None, None, Crash()]  # the facts are saved, the aggregates not
+        with pytest.raises(Crash):
+            await Counting(store, first_level).handle(messages[half:])
+        store.ahead_ms += 2 * ZOMBIE_MS
+    await persistently(Counting(store, first_level), messages[half:])
+    assert published(store) == counted(logs)
+
+
+async def test_what_is_known_of_partitions_is_forgotten_with_each_assignment() -> None:
+    """Also of one that was being opened: its claim is an old one by then."""
+    store, logs = SlowClaims(), lives(range(20))
+    messages = log_of(mixed(logs, 1))
+    counting = Counting(store, first_level)
+    opening = asyncio.create_task(counting.handle(messages))
+    async with asyncio.timeout(10):
+        await store.claimed.wait()
+    opening.cancel()
+    await asyncio.gather(opening, return_exceptions=True)
+    store.let.set()
+    await counting.on_assigned(frozenset(range(PARTITIONS)))
+    await counting.handle(messages)
+    assert {saved["epoch"] for saved in store.aggregates.values()} == {2}
+    assert published(store) == counted(logs)
+
+
+class SlowClaims(MemoryStore):
+    """What follows a claim waits for `let`; `claimed` is set when every partition's does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.let = asyncio.Event()
+        self.claimed = asyncio.Event()
+
+    async def has_uncounted(self, claim: Claim) -> bool:
+        if len(self.aggregates) == PARTITIONS:
+            self.claimed.set()
+        await self.let.wait()
+        return await super().has_uncounted(claim)
 
 
 class HangingStore(MemoryStore):
