@@ -3,9 +3,11 @@
 import asyncio
 import fcntl
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import IO
 
 from lianxin_local import tansu
 from lianxin_local.home import Home
@@ -33,23 +35,37 @@ from lianxin_local.supervise import Supervisor, end_orphans
 SERVICE_SECONDS = 180.0
 
 
-def bring_up(home: Home, broker: str, port_base: int | None, *, with_services: bool = True) -> Stack:
-    """Start what does not run and wait until it is ready. Raises Problem; what it started is then stopped."""
+# A foreground `up` that ends waits so long for another lianxin to have stopped, or healed, the stack.
+OTHERS_SECONDS = 60.0
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def bring_up(
+    home: Home, broker: str, port_base: int | None, *, with_services: bool = True, leave: bool = False
+) -> tuple[Stack, int]:
+    """Start what does not run and wait until it is ready; returns the stack and its supervisor's pid.
+
+    Raises Problem. A stack that ran before is then left as it is. One that this call started is stopped; with
+    `leave` only if broker or database don't come up, so that services that don't can be looked at and healed.
+    """
     home.prepare()
     with only_one(home):
         supervisor = Supervisor(home)
         healing = supervisor.running()
         stack = running_stack(home, broker, port_base) if healing else new_stack(home, broker, port_base)
+        undo = not healing
         try:
             start_infrastructure(stack, supervisor, with_services)
-        except Problem:
-            if not healing:
-                stop_all(home)
+            undo = undo and not leave
+            if with_services:
+                seed(stack)
+                start_services(stack, supervisor)
+            return stack, supervisor.require_pid()
+        except BaseException:  # Ctrl-C as well
+            if undo:
+                with undisturbed():
+                    stop_all(home)
             raise
-        if with_services:
-            seed(stack)
-            start_services(stack, supervisor)
-    return stack
 
 
 def new_stack(home: Home, broker: str, port_base: int | None) -> Stack:
@@ -100,7 +116,7 @@ def start_infrastructure(stack: Stack, supervisor: Supervisor, with_services: bo
     if stack.broker == "tansu":
         say(f"lianxin: {tansu.NOTICE}")
     wanted = infrastructure(stack) + (services(stack) if with_services else [])
-    supervisor.start(wanted)
+    supervisor.start(wanted, lambda name: does_its_work(stack, name))
     stack.save()
     alive = {state.name for state in supervisor.states() if state.alive}
     own = stack.own_infrastructure()
@@ -108,6 +124,15 @@ def start_infrastructure(stack: Stack, supervisor: Supervisor, with_services: bo
     supervisor.start_processes(own)
     wait_for("broker", lambda: asyncio.run(answers(stack.bootstrap)), BROKER_SECONDS, stack)
     wait_for("database", lambda: database_answers(stack.database_url), DATABASE_SECONDS, stack)
+
+
+def does_its_work(stack: Stack, name: str) -> bool:
+    """Whether a process of the stack answers as it should."""
+    if name == "broker":
+        return asyncio.run(answers(stack.bootstrap))
+    if name == "database":
+        return database_answers(stack.database_url)
+    return is_ready(stack.process_url(name))
 
 
 def wait_for(name: str, ready: Callable[[], bool], seconds: float, stack: Stack) -> None:
@@ -161,6 +186,37 @@ def stop_all(home: Home) -> bool:
     return bool(end_orphans(home)) or ran
 
 
+def end(home: Home, pid: int) -> None:
+    """Stop the stack whose supervisor is `pid`, and no other: it may have been stopped and started meanwhile.
+    Raises Problem where it was, and where the supervisor had been killed."""
+    with only_one(home, OTHERS_SECONDS), undisturbed():
+        now = Supervisor(home).pid()
+        if now == pid:
+            say("stopping: services first, then broker and database")
+            stop_all(home)
+        elif now is not None:
+            raise Problem(
+                f"the stack in {home.root} was stopped and started again by someone else: it goes on"
+            )
+        elif left := end_orphans(home):
+            raise Problem(
+                f"the supervisor was gone (see {home.logs / 'supervisord.log'}); "
+                f"stopped what it had left: {', '.join(left)}; lianxin up starts all again"
+            )
+    say("stopped; the data is kept")
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Let no second Ctrl-C interrupt a stop."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def summary(stack: Stack) -> list[str]:
     """What to open and which keys to use."""
     keys = demo_keys_of(stack.home)
@@ -178,13 +234,24 @@ def summary(stack: Stack) -> list[str]:
 
 
 @contextmanager
-def only_one(home: Home) -> Iterator[None]:
-    """Let nobody else start or stop the same stack meanwhile."""
+def only_one(home: Home, seconds: float = 0.0) -> Iterator[None]:
+    """Let nobody else start or stop the same stack meanwhile; one who does is waited for, so long. Raises
+    Problem."""
+    deadline = time.monotonic() + seconds
     with (home.root / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise Problem(
-                f"another lianxin is starting or stopping the stack in {home.root}: wait for it"
-            ) from None
+        while not locked(lock):
+            if time.monotonic() >= deadline:
+                raise Problem(
+                    f"another lianxin is starting or stopping the stack in {home.root}: wait for it"
+                )
+            time.sleep(0.1)
         yield
+
+
+def locked(file: IO[str]) -> bool:
+    """Take the lock of a file, unless someone else has it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

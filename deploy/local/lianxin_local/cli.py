@@ -10,14 +10,15 @@ import json
 import logging
 import signal
 import sys
-import threading
+import time
 from types import FrameType
+from typing import Any
 
 import click
 
 from lianxin_local.home import Home
 from lianxin_local.options import DEFAULT, takes_data
-from lianxin_local.problem import Problem, say
+from lianxin_local.problem import in_one_line, say
 
 # Command name -> module:attribute.
 ELSEWHERE = {
@@ -37,6 +38,15 @@ ELSEWHERE = {
 
 class Commands(click.Group):
     """The commands of this module and those of `ELSEWHERE` that are installed."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; what the system refuses becomes one line."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # the reader of our output has enough: click knows what to do
+            raise
+        except OSError as error:
+            raise in_one_line(error) from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Every command's name."""
@@ -76,32 +86,28 @@ def main(data: str | None) -> None:  # noqa: ARG001  # options.takes_data reads 
 @click.option("--without-services", is_flag=True, hidden=True, help="Broker and database only.")
 def up(home: Home, detach: bool, broker: str, port_base: int | None, without_services: bool) -> None:
     """Start what does not run; also heals a damaged stack."""
-    from lianxin_local.bring_up import bring_up, only_one, stop_all, summary
+    from lianxin_local.bring_up import ENDING, bring_up, end, summary
 
-    stop = threading.Event()
     if not detach:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in ENDING:
             signal.signal(number, interrupt)
     try:
-        stack = bring_up(home, broker, port_base, with_services=not without_services)
+        stack, pid = bring_up(home, broker, port_base, with_services=not without_services, leave=detach)
+    except KeyboardInterrupt:
+        if detach:
+            raise
+        say("interrupted: what this had started is stopped, what ran before goes on")
+        return
+    try:
         for line in summary(stack):
             click.echo(line)
         if detach:
             return
         say("running; Ctrl-C stops everything")
-        watch(home, stop)
+        watch(home, pid)
     except KeyboardInterrupt:
         pass
-    except Problem:
-        if not detach:
-            stop_all(home)
-        raise
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    say("stopping: services first, then broker and database")
-    with only_one(home):
-        stop_all(home)
-    say("stopped; the data is kept")
+    end(home, pid)
 
 
 def interrupt(_number: int, _frame: FrameType | None) -> None:
@@ -109,17 +115,18 @@ def interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def watch(home: Home, stop: threading.Event) -> None:
-    """Tell of every process that ends or comes back, until interrupted or until the stack is gone."""
+def watch(home: Home, pid: int) -> None:
+    """Tell of every process that ends or comes back, until interrupted or the supervisor `pid` is gone."""
     from lianxin_local.observe import last_error
     from lianxin_local.supervise import Supervisor
 
     supervisor = Supervisor(home)
     known = {state.name: state.pid for state in supervisor.states() if state.alive}
-    while not stop.wait(2.0):
+    while True:
+        time.sleep(2.0)
         states = supervisor.states()
-        if not states:
-            raise Problem(f"the supervisor is gone: see {home.logs / 'supervisord.log'}, then lianxin up")
+        if supervisor.pid() != pid:
+            return
         now = {state.name: state.pid for state in states if state.alive}
         for name in known.keys() | now.keys():
             if name not in now:

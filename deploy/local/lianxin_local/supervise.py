@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
 from typing import Any
@@ -14,7 +14,7 @@ import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
 from lianxin_local.home import Home, write_private
-from lianxin_local.problem import Problem
+from lianxin_local.problem import Problem, say
 from lianxin_local.stack import Process
 
 # supervisord's names of states in which a process is there, or about to be.
@@ -46,19 +46,36 @@ class Supervisor:
         transport = SupervisorTransport(None, None, f"unix://{self.home.socket}")
         return ServerProxy("http://127.0.0.1", transport).supervisor
 
+    def pid(self) -> int | None:
+        """Its process id, by which one run of the stack is told from the next; None if it does not answer."""
+        try:
+            return int(self._call().getPID())
+        except (OSError, HTTPException, Fault):
+            return None
+
+    def require_pid(self) -> int:
+        """As `pid`; raises Problem if it does not answer."""
+        if (pid := self.pid()) is None:
+            raise Problem(
+                f"the supervisor is gone: see {self.home.logs / 'supervisord.log'}, then lianxin up"
+            )
+        return pid
+
     def running(self) -> bool:
         """Whether it answers."""
-        try:
-            self._call().getPID()
-        except (OSError, HTTPException, Fault):
-            return False
-        return True
+        return self.pid() is not None
 
-    def start(self, processes: Sequence[Process]) -> None:
-        """Make it run and know these processes. Running ones are left as they are; none is started."""
+    def start(self, processes: Sequence[Process], well: Callable[[str], bool] = lambda _: True) -> None:
+        """Make it run and know these processes; none is started. One that runs, is `well` and has other
+        settings now keeps those that it has, and that is told. Raises Problem."""
         write_private(self.home.supervisor_config, configuration(self.home, processes))
         if self.running():
-            self._adopt()
+            try:
+                self._adopt(well)
+            except Fault as fault:
+                raise Problem(
+                    f"the supervisor does not take the settings: {fault.faultString}; lianxin down, then up"
+                ) from None
             return
         # Each process gets its own settings from the configuration and none from here.
         bare = {name: value for name, value in os.environ.items() if not name.startswith("LIANXIN_")}
@@ -73,16 +90,23 @@ class Supervisor:
                 raise Problem(f"the supervisor does not answer: see {self.home.logs / 'supervisord.log'}")
             time.sleep(0.05)
 
-    def _adopt(self) -> None:
+    def _adopt(self, well: Callable[[str], bool]) -> None:
         call = self._call()
         added, changed, removed = call.reloadConfig()[0]
         alive = {state.name for state in self.states() if state.alive}
-        for name in removed + changed:
-            if name not in alive:
-                call.removeProcessGroup(name)
-        for name in added + changed:
-            if name not in alive:
-                call.addProcessGroup(name)
+        kept = {name for name in changed if name in alive and well(name)}
+        for name in sorted(kept):
+            say(f"  {name} keeps the settings that it runs with; lianxin down, then up, for the new ones")
+        gone = [name for name in removed if name not in alive] + [
+            name for name in changed if name not in kept
+        ]
+        # One that ends again and again is in turn starting and waiting for its next try: either way it is
+        # stopped first, or the supervisor would not let go of it.
+        self.stop_processes(gone)
+        for name in gone:
+            call.removeProcessGroup(name)
+        for name in added + [name for name in changed if name not in kept]:
+            call.addProcessGroup(name)
 
     def states(self) -> list[State]:
         """Every process that it knows; none if it does not run."""
