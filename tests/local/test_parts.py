@@ -124,6 +124,29 @@ def test_an_external_broker_needs_its_address(stack: Stack, monkeypatch: pytest.
     assert choose(stack.home, "external", None).bootstrap == "broker.example:9092"
 
 
+@pytest.mark.parametrize("address", ["broker.example", "broker.example:kafka", ":9092", "a:1,b", "a:0"])
+def test_a_brokers_address_that_is_none_is_one_line(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("LIANXIN_KAFKA_BOOTSTRAP", address)
+    done = CliRunner().invoke(main, ["up", "--detach", "--data", str(stack.home.root)])
+    assert done.exit_code == 2
+    assert "LIANXIN_KAFKA_BOOTSTRAP must be host:port" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("address", ["localhost:27017", "mongodb://u:secret@", "mongodb://h:port"])
+def test_a_databases_address_that_is_none_is_one_line_without_its_password(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("LIANXIN_MONGO_URL", address)
+    done = CliRunner().invoke(main, ["up", "--detach", "--broker", "tansu", "--data", str(stack.home.root)])
+    assert done.exit_code == 2
+    assert "LIANXIN_MONGO_URL is no address of a MongoDB" in done.stderr
+    assert "secret" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_secrets_are_made_once(stack: Stack) -> None:
     assert secrets_of(stack.home) == secrets_of(stack.home)
 
@@ -160,7 +183,7 @@ def test_a_full_disk_is_told_before_anything_starts(tmp_path: Path, monkeypatch:
     class Full:
         free = 1024
 
-    monkeypatch.setattr("lianxin_local.home.shutil.disk_usage", lambda _: Full)
+    monkeypatch.setattr("lianxin_local.problem.shutil.disk_usage", lambda _: Full)
     done = CliRunner().invoke(main, ["up", "--detach", "--data", str(tmp_path / "d")])
     assert done.exit_code == 1
     assert "make room" in done.stderr

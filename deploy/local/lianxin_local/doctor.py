@@ -9,10 +9,19 @@ from tempfile import TemporaryDirectory
 import psutil
 
 from lianxin_local.home import Home
-from lianxin_local.jars import KAFKA_VERSION, Unavailable, cache, check, manifest, resolvers
+from lianxin_local.jars import (
+    FETCH_ROOM_BYTES,
+    KAFKA_VERSION,
+    OTHER_CACHE,
+    Unavailable,
+    cache,
+    check,
+    manifest,
+    resolvers,
+)
 from lianxin_local.java import find_java
 from lianxin_local.ports import DEFAULT_BASE, ports_from, require_free
-from lianxin_local.problem import Problem
+from lianxin_local.problem import Problem, require_room
 from lianxin_local.stack import SERVICE_PROCESSES, sample_city, saved_stack
 from lianxin_local.supervise import Supervisor
 from lianxin_local.tansu import tansu_command
@@ -98,6 +107,7 @@ def kafka() -> str:
     if cache().exists():
         check(jars, cache())
         return f"{KAFKA_VERSION}, {len(jars)} jars in {cache()}"
+    require_room(cache(), FETCH_ROOM_BYTES, OTHER_CACHE)
     smallest = next(jar for jar in jars if jar.artifact == "jspecify")
     why = []
     for name, fetch in resolvers():

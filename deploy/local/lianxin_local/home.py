@@ -3,13 +3,12 @@
 import hashlib
 import json
 import os
-import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lianxin_local.problem import Problem
+from lianxin_local.problem import Problem, require_room
 
 # Linux allows 108 bytes for the path of a unix socket, macOS 104 (sys/un.h); one is the final zero.
 LONGEST_SOCKET_PATH = 103
@@ -82,6 +81,7 @@ class Home:
         try:
             for directory in (self.root, self.logs, self.socket.parent):
                 directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            require_room(self.root, LEAST_FREE_BYTES, "choose another --data DIR")
             probe = self.root / ".writable"
             probe.write_text("yes")
             probe.unlink()
@@ -91,12 +91,6 @@ class Home:
             ) from None
         if self.socket.parent.stat().st_uid != os.getuid():
             raise Problem(f"{self.socket.parent} belongs to someone else; choose a shorter --data DIR")
-        free = shutil.disk_usage(self.root).free
-        if free < LEAST_FREE_BYTES:
-            raise Problem(
-                f"the disk of {self.root} has only {free // 2**20} MiB left and "
-                f"{LEAST_FREE_BYTES // 2**20} MiB are needed; make room, or choose another --data DIR"
-            )
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

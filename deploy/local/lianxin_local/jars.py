@@ -1,6 +1,7 @@
 """The broker's jars: fetched once by Maven or by jgo, checked against the committed manifest."""
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -11,14 +12,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lianxin_local.problem import Problem, Unobtainable, say
+from lianxin_local.problem import NO_ROOM, Problem, Unobtainable, in_one_line, require_room, say
 
 KAFKA_VERSION = "4.4.0"
 MANIFEST = Path(__file__).with_name("kafka-jars.txt")
+# What the system says where Maven finds no room.
+FULL_DISK = os.strerror(errno.ENOSPC)
 # Unpinned, Maven takes the version it was built with.
 COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 # 43 MB in 45 files; a line this slow is no line.
 FETCH_SECONDS = 900
+# While they are fetched they are there twice: as the resolver keeps them, and as they are to lie.
+FETCH_ROOM_BYTES = 120 * 1024 * 1024
+OTHER_CACHE = "choose another place with LIANXIN_CACHE_DIR"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +99,11 @@ def fetch(jars: Sequence[Jar], directory: Path) -> None:
         directory.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=".fetching-", dir=directory.parent))
     except OSError as error:
-        raise Problem(
-            f"can't write to {directory.parent}: {error.strerror}; "
-            "choose another place with LIANXIN_CACHE_DIR"
-        ) from None
+        if error.errno in NO_ROOM:
+            raise in_one_line(error) from None
+        raise Problem(f"can't write to {directory.parent}: {error.strerror}; {OTHER_CACHE}") from None
     try:
+        require_room(directory.parent, FETCH_ROOM_BYTES, OTHER_CACHE)
         say(f"fetching Apache Kafka {KAFKA_VERSION} ({len(jars)} jars, 43 MB), once for this user")
         why = []
         for name, by in resolvers():
@@ -158,14 +164,20 @@ def by_maven(jars: Sequence[Jar], into: Path) -> None:
         except OSError as error:
             raise Unavailable(str(error)) from None
         assert run.stdout is not None
-        came, last_error = 0, ""
+        came, last_error, full = 0, "", False
         for line in run.stdout:
             if re.search(r"Downloaded from .*/([^/ ]+\.jar)", line) and any(name in line for name in wanted):
                 came += 1
                 progress(came, len(jars))
+            elif FULL_DISK in line:
+                full = True
             elif "ERROR" in line and not last_error:
                 last_error = line.strip().split(": ")[-1]  # the innermost cause
         if run.wait(FETCH_SECONDS):
+            if full:
+                raise Problem(
+                    f"the disk is full ({into}, or Maven's own repository): make room, then start again"
+                )
             raise Unavailable(last_error[:120] or f"exit code {run.returncode}")
 
 
@@ -195,6 +207,8 @@ def by_jgo(jars: Sequence[Jar], into: Path) -> None:
             try:
                 found = maven.create_dependency(jar.coordinate).artifact.resolve()
             except (OSError, RuntimeError) as error:  # requests' errors are OSErrors
+                if isinstance(error, OSError) and error.errno in NO_ROOM:
+                    raise in_one_line(error) from None
                 raise Unavailable(type(error).__name__) from None
             shutil.copyfile(found, into / jar.file)
             progress(number, len(jars))

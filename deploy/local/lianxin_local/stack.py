@@ -142,8 +142,31 @@ def choose(home: Home, broker: BrokerKind, port_base: int | None) -> Stack:
             raise Problem(
                 "--broker external needs LIANXIN_KAFKA_BOOTSTRAP=host:port in the environment", code=2
             )
-    database_url = os.environ.get("LIANXIN_MONGO_URL") or own_database_url(base)
+        require_addresses(bootstrap)
+    database_url = own_database_url(base)
+    if given := os.environ.get("LIANXIN_MONGO_URL"):
+        require_database_url(given)
+        database_url = given
     return Stack(home, base, broker, bootstrap, database_url)
+
+
+def require_addresses(bootstrap: str) -> None:
+    """Refuse what is not host:port, or several of that with commas between."""
+    for one in bootstrap.split(","):
+        host, _, port = one.strip().rpartition(":")
+        if not host or not port.isdigit() or not 0 < int(port) < 65536:
+            raise Problem(f"LIANXIN_KAFKA_BOOTSTRAP must be host:port[,host:port], not {bootstrap!r}", code=2)
+
+
+def require_database_url(url: str) -> None:
+    """Refuse what a MongoDB client can't read. The message does not repeat it: it may hold a password."""
+    from pymongo.errors import PyMongoError  # 0.2 s, which only an address of one's own costs
+    from pymongo.uri_parser import parse_uri
+
+    try:
+        parse_uri(url)
+    except (PyMongoError, ValueError) as error:
+        raise Problem(f"LIANXIN_MONGO_URL is no address of a MongoDB: {error}", code=2) from None
 
 
 def infrastructure(stack: Stack) -> list[Process]:
