@@ -16,8 +16,12 @@ from lianxin_chassis.registry import RegistryFollower
 from lianxin_chassis.topics import ensure
 from lianxin_contracts import registry
 from lianxin_local.city_files import read_city, version_of
+from lianxin_local.home import Home
+from lianxin_local.keys import demo_keys_of
+from lianxin_local.keys_command import revoked
 from lianxin_local.registry_command import load_if_empty
-from lianxin_local.registry_publish import operator, publish_city, publish_keys, publisher
+from lianxin_local.registry_publish import known_keys, operator, publish_city, publish_keys, publisher
+from lianxin_local.seed import make_known
 from lianxin_local.stack import sample_city
 
 pytestmark = pytest.mark.kafka
@@ -81,6 +85,25 @@ async def test_an_older_city_comes_back_by_loading_its_files_again(
             )
             assert follower.current is not None
             assert len(follower.current.stations) == city.counts.get("station", 0)
+
+
+async def test_a_demo_key_that_was_revoked_stays_so_at_the_next_start(
+    loaded_broker: Broker, tmp_path: Path
+) -> None:
+    settings = operator(loaded_broker.bootstrap)
+    await ensure(settings)
+    keys = demo_keys_of(Home.at(tmp_path))
+    await make_known(loaded_broker.bootstrap, keys)
+    staff = (await known_keys(settings))[registry.hash_of_key(keys.staff)]
+    assert not staff.revoked
+    async with publisher(settings) as out:
+        await publish_keys(out, [revoked(staff)])
+
+    await make_known(loaded_broker.bootstrap, keys)
+
+    known = await known_keys(settings)
+    assert known[registry.hash_of_key(keys.staff)].revoked
+    assert not known[registry.hash_of_key(keys.submit)].revoked
 
 
 async def test_a_revoked_channel_key_is_known_as_revoked_at_once(loaded_broker: Broker) -> None:

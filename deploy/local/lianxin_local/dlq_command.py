@@ -150,9 +150,14 @@ def record_as_object(service: str, aside: Aside) -> dict[str, object]:
         "time": datetime.fromtimestamp(record.timestamp_ms / 1000, UTC).isoformat(),
         "reason": aside.reason,
         "detail": aside.detail,
-        "headers": {name: value.decode(errors="backslashreplace") for name, value in record.headers},
-        "value": None if record.value is None else record.value.decode(errors="backslashreplace"),
+        "headers": {name: text_of(value) for name, value in record.headers},
+        "value": text_of(record.value),
     }
+
+
+def text_of(value: bytes | None) -> str | None:
+    """Bytes as text, with escapes where they are none."""
+    return None if value is None else value.decode(errors="backslashreplace")
 
 
 def record_in_words(told: dict[str, object]) -> list[str]:

@@ -8,15 +8,13 @@ from typing import get_args
 import click
 
 from lianxin_chassis.outages import Outage
-from lianxin_chassis.records import Record
 from lianxin_chassis.settings import Settings
-from lianxin_contracts import codec, registry
-from lianxin_contracts.envelope import Undecodable
+from lianxin_contracts import registry
 from lianxin_contracts.registry import ChannelKey, Scope
 from lianxin_local.home import Home
 from lianxin_local.options import takes_data
 from lianxin_local.problem import Problem, say
-from lianxin_local.registry_publish import operator, publish_keys, publisher, read_to_the_end
+from lianxin_local.registry_publish import known_keys, operator, publish_keys, publisher
 from lianxin_local.stack import require_stack
 
 SHORTEST_HASH = 8  # hexadecimal digits that name a key
@@ -104,7 +102,7 @@ def _change(home: Home, change: Change) -> None:
     settings = operator(where)
 
     async def publish() -> None:
-        known = await _read_keys(settings)
+        known = await known_keys(settings)
         async with publisher(settings) as out:
             await publish_keys(out, change(known))
 
@@ -116,28 +114,6 @@ def _change(home: Home, change: Change) -> None:
 
 def _read(settings: Settings) -> dict[str, ChannelKey]:
     try:
-        return asyncio.run(_read_keys(settings))
+        return asyncio.run(known_keys(settings))
     except (Outage, OSError) as error:
         raise Problem(f"the broker at {settings.kafka_bootstrap} does not answer: {error}") from None
-
-
-async def _read_keys(settings: Settings) -> dict[str, ChannelKey]:
-    """Every channel key that the registry knows, by hash."""
-    known: dict[str, ChannelKey] = {}
-
-    def note(record: Record) -> None:
-        if not (record.key or b"").startswith(f"{registry.CHANNEL_KEY}/".encode()):
-            return
-        if record.value is None:
-            known.pop((record.key or b"").decode(errors="replace").partition("/")[2], None)
-            return
-        try:
-            data = codec.decode(record.topic, record.value, record.headers).data
-        except Undecodable as error:
-            say(f"warning: a key's record can't be read: {error}")
-            return
-        if isinstance(data, ChannelKey):
-            known[data.id] = data
-
-    await read_to_the_end(settings, note)
-    return known

@@ -11,9 +11,10 @@ from lianxin_chassis.follower import Follower
 from lianxin_chassis.publisher import Publisher
 from lianxin_chassis.records import Record
 from lianxin_chassis.settings import Settings
-from lianxin_contracts import ids, registry, topics
-from lianxin_contracts.envelope import Event, OutRecord, to_record
+from lianxin_contracts import codec, ids, registry, topics
+from lianxin_contracts.envelope import Event, OutRecord, Undecodable, to_record
 from lianxin_local.city_files import CityFiles, version_of
+from lianxin_local.problem import say
 
 SOURCE = "/operator"
 # For all records of a city together; a laptop's broker takes about two seconds for twenty thousand.
@@ -99,6 +100,29 @@ async def read_to_the_end(settings: Settings, apply: Callable[[Record], None]) -
     finally:
         follower.stop()
         await reading
+
+
+async def known_keys(settings: Settings) -> dict[str, registry.ChannelKey]:
+    """Every channel key that the registry knows, by hash, the revoked ones included. Raises TimeoutError."""
+    known: dict[str, registry.ChannelKey] = {}
+
+    def note(record: Record) -> None:
+        kind, _, hash_ = (record.key or b"").decode(errors="replace").partition("/")
+        if kind != registry.CHANNEL_KEY:
+            return
+        if record.value is None:
+            known.pop(hash_, None)
+            return
+        try:
+            data = codec.decode(record.topic, record.value, record.headers).data
+        except Undecodable as error:
+            say(f"warning: a key's record can't be read: {error}")
+            return
+        if isinstance(data, registry.ChannelKey):
+            known[data.id] = data
+
+    await read_to_the_end(settings, note)
+    return known
 
 
 async def is_empty(settings: Settings) -> bool:

@@ -8,7 +8,7 @@ from lianxin_contracts import registry
 from lianxin_local.keys import DemoKeys, demo_keys_of
 from lianxin_local.problem import Problem, say
 from lianxin_local.registry_command import load_if_empty
-from lianxin_local.registry_publish import operator, publish_keys, publisher
+from lianxin_local.registry_publish import known_keys, operator, publish_keys, publisher
 from lianxin_local.stack import Stack, sample_city
 
 # The channel that the demo keys belong to; the sample city has it.
@@ -33,10 +33,14 @@ def seed(stack: Stack) -> None:
 
 
 async def make_known(bootstrap: str, keys: DemoKeys) -> None:
-    """Put the hashes of the demo keys into the registry; the topic is compacted, so again is no more."""
-    known = [
-        registry.ChannelKey(registry.hash_of_key(getattr(keys, name)), DEMO_CHANNEL, scopes)
+    """Put those hashes of the demo keys into the registry that it lacks: one that was revoked stays so."""
+    settings = operator(bootstrap)
+    known = await known_keys(settings)
+    new = [
+        registry.ChannelKey(hash_, DEMO_CHANNEL, scopes)
         for name, scopes in SCOPES.items()
+        if (hash_ := registry.hash_of_key(getattr(keys, name))) not in known
     ]
-    async with publisher(operator(bootstrap)) as out:
-        await publish_keys(out, known)
+    if new:
+        async with publisher(settings) as out:
+            await publish_keys(out, new)
