@@ -1,6 +1,5 @@
 """What every test may have: a real broker, a real database, a mail server, the whole stack."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,8 +8,15 @@ import pytest
 from lianxin_local.problem import Problem
 from tests.support.brokers import Broker, wanted_broker
 from tests.support.databases import Database
+from tests.support.durable import require_durable_broker, skip_or_fail
 from tests.support.smtp import SmtpServer
 from tests.support.stacks import LocalStack
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test marked `kafka` runs on a durable broker or not at all."""
+    if item.get_closest_marker("kafka") is not None:
+        require_durable_broker()
 
 
 def new_broker(directory: Path) -> Broker:
@@ -18,9 +24,7 @@ def new_broker(directory: Path) -> Broker:
     try:
         broker = wanted_broker()(directory)
     except Problem as problem:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"no broker on CI: {problem.message}")
-        pytest.skip(f"no broker: {problem.message}")
+        skip_or_fail(f"no broker: {problem.message}")
     broker.start()
     return broker
 
@@ -80,9 +84,10 @@ def smtp_server(tmp_path: Path) -> Iterator[SmtpServer]:
     server.kill()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    """The whole stack for the whole run. Take `make_stack` to hurt one."""
+    """The whole stack for a module: 1.5 GB, so it goes before the next one comes. Take `make_stack` to hurt
+    one."""
     whole = LocalStack(tmp_path_factory.mktemp("stack"))
     whole.up()
     yield whole

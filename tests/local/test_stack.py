@@ -17,9 +17,7 @@ from tests.support.brokers import answers_now
 from tests.support.stacks import LIANXIN, LocalStack
 from tests.support.wait import eventually
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("LIANXIN_TEST_BROKER") == "tansu", reason="a stack in memory has no yesterday"
-)
+pytestmark = pytest.mark.kafka  # a stack in memory has no yesterday
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,13 @@
 """The helpers that other tests stand on."""
 
+import os
 import smtplib
 import subprocess
 import sys
 from collections.abc import Callable
 from email.message import EmailMessage
+from itertools import combinations
+from pathlib import Path
 
 import psutil
 import pymongo
@@ -12,8 +15,10 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from lianxin_local.ports import ports_from
 from tests.support.brokers import Broker
 from tests.support.databases import Database
+from tests.support.ports import free_base, free_port, own_range
 from tests.support.smtp import SmtpServer
 from tests.support.wait import eventually, eventually_async
 
@@ -88,6 +93,51 @@ def test_what_a_test_started_dies_with_a_killed_test_process() -> None:
     parent.kill()
     parent.communicate()
     eventually(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == "zombie")
+
+
+def test_the_workers_of_one_run_never_pick_the_same_port() -> None:
+    ranges = [
+        set(own_range({"PYTEST_XDIST_WORKER": f"gw{number}", "PYTEST_XDIST_WORKER_COUNT": "3"}))
+        for number in range(3)
+    ]
+    assert all(a.isdisjoint(b) for a, b in combinations(ranges, 2))
+    assert set(own_range({})) >= set.union(*ranges)
+
+
+def test_a_port_is_given_away_once_though_nobody_listens_there_now() -> None:
+    bases = [free_base() for _ in range(20)]
+    ports = [port for base in bases for port in ports_from(base).values()] + [free_port() for _ in range(200)]
+    assert len(set(ports)) == len(ports)
+
+
+@pytest.mark.parametrize(
+    ("environment", "outcome"),
+    [
+        ({"LIANXIN_TEST_BROKER": "tansu"}, "1 skipped"),
+        ({"LIANXIN_TEST_BROKER": "tansu", "CI": "true"}, "1 error"),
+        ({"LIANXIN_TEST_BROKER": "", "LIANXIN_JAVA": "/bin/false"}, "1 skipped"),
+        ({"LIANXIN_TEST_BROKER": "", "LIANXIN_JAVA": "/bin/false", "CI": "true"}, "1 error"),
+    ],
+)
+def test_a_test_that_needs_a_durable_broker_says_so_where_there_is_none_and_fails_on_ci(
+    tmp_path: Path, environment: dict[str, str], outcome: str
+) -> None:
+    """In a run of its own, whose test would pass."""
+    (tmp_path / "test_it.py").write_text("import pytest\n\n@pytest.mark.kafka\ndef test_it(): pass\n")
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.conftest", "-p", "no:cacheprovider"]
+    surroundings = {name: value for name, value in os.environ.items() if name != "CI"} | environment
+    done = subprocess.run(
+        [*command, "-c", str(root / "pyproject.toml"), "--rootdir", str(tmp_path), str(tmp_path)],
+        cwd=root,
+        env=surroundings,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert outcome in done.stdout, done.stdout + done.stderr
+    assert "needs a durable broker" in done.stdout
 
 
 async def test_eventually_waits_and_tells_what_it_last_saw() -> None:

@@ -32,7 +32,7 @@ class SmtpServer:
         command = [sys.executable, str(PROCESS), f"--port={self.port}", f"--seed={self.seed}"]
         command += [f"--accepted={self.accepted}", f"--behaviour={self._behaviour}"]
         self._spawned = Spawned(command, self.directory / "smtp.log")
-        eventually(self._listens, timeout=20)
+        eventually(self._listens, timeout=120)
 
     def _listens(self) -> bool:
         with socket.create_connection((self.host, self.port), timeout=1) as connection:

@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from lianxin_local.ports import free_base
+from tests.support.brokers import wanted_broker
+from tests.support.durable import require_durable_broker
+from tests.support.ports import free_base
 
 LIANXIN = Path(sys.executable).with_name("lianxin")
 REAPER = Path(__file__).with_name("reaper.py")
@@ -36,12 +38,16 @@ class LocalStack:
             # It waits for our end of the pipe to close, by us or by our death, then takes the stack down.
             command = [sys.executable, str(REAPER), str(LIANXIN), str(self.directory)]
             self._reaper = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
-        broker = ["--broker", "tansu"] if os.environ.get("LIANXIN_TEST_BROKER") == "tansu" else []
-        chosen = broker if "--broker" not in self._up_options else []
+        # Never `auto`, which would take the stand-in without a word where Kafka can't be had.
+        kind = wanted_broker().kind
+        chosen = [] if "--broker" in self._up_options else ["--broker", kind]
+        if "kafka" in chosen:
+            require_durable_broker()
         done = self.lianxin(
             "up", "--detach", "--port-base", str(self.port_base), *chosen, *self._up_options, check=False
         )
         assert done.returncode == 0, f"lianxin up failed:\n{done.stderr}"
+        assert not chosen or self.saved["broker"]["kind"] == kind
 
     def down(self) -> None:
         self.lianxin("down")

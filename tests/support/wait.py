@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def eventually(condition: Callable[[], T], timeout: float = 10.0, every: float = 0.05) -> T:
+def eventually(condition: Callable[[], T], timeout: float = 60.0, every: float = 0.05) -> T:
     """Call until the answer is true, and return it. What it last answered or raised is in the failure."""
     deadline = time.monotonic() + timeout
     while True:
@@ -26,7 +26,7 @@ def eventually(condition: Callable[[], T], timeout: float = 10.0, every: float =
 
 
 async def eventually_async(
-    condition: Callable[[], T | Awaitable[T]], timeout: float = 10.0, every: float = 0.05
+    condition: Callable[[], T | Awaitable[T]], timeout: float = 60.0, every: float = 0.05
 ) -> T:
     """As `eventually`, in a running loop; the condition may be a coroutine function."""
     deadline = time.monotonic() + timeout

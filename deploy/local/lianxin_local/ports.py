@@ -1,6 +1,5 @@
 """Which port is whose, counted from one base, and who sits on a port that is taken."""
 
-import random
 import socket
 from collections.abc import Iterable
 
@@ -62,15 +61,3 @@ def require_free(wanted: Iterable[tuple[str, int]]) -> None:
                 f"port {port} ({name}) is taken by {holder(port)}: stop that, "
                 "or choose other ports with --port-base N"
             )
-
-
-def free_base() -> int:
-    """A base from which every port is free just now; for tests.
-
-    Below 32768, where Linux begins to hand out ports to clients: one of those could be taken meanwhile.
-    """
-    for _ in range(200):
-        base = random.randrange(10_000, 32_000)
-        if all(is_free(base + offset) for offset in OFFSETS.values()):
-            return base
-    raise Problem("found no free range of ports")
