@@ -22,15 +22,15 @@ class Desk:
         self.city = city
         self._loads: dict[str, int] = {}
         self._known_loads: set[str] = set()
-        self._prepared: dict[str, Prepared] = {}
+        self._prepared: dict[RouteRequest, Prepared] = {}
         self._issues: dict[str, dict[str, Issue]] = {}  # by grid, then id
         self._filed: dict[str, tuple[Issue, Sequence[str]]] = {}
         self._recent: dict[str, list[datetime]] = {}
 
     def prepare(self, request: RouteRequest) -> Prepared:
         """Locate and classify a new opinion; names what must be looked up for it."""
-        prepared = prepare(request, self.city)
-        self._prepared[request.opinion] = prepared
+        # By the whole request: one id may be submitted with two bodies, and only one of them is decided on.
+        prepared = self._prepared[request] = prepare(request, self.city)
         return prepared
 
     def know_loads(self, deputies: Iterable[str], loads: Mapping[str, int]) -> None:
@@ -62,7 +62,7 @@ class Desk:
     def route(self, request: RouteRequest) -> Routed:
         """What `Context.route` calls. Raises `LoadsNeeded` for deputies whose loads were not read yet: read
         them and decide again."""
-        prepared = self._prepared.get(request.opinion) if request.why == "submitted" else None
+        prepared = self._prepared.get(request)
         if prepared is None:
             prepared = prepare(request, self.city)
         match = self._match(prepared) if request.why == "submitted" else None

@@ -25,6 +25,7 @@ from lianxin_chassis.records import Message, Record
 from lianxin_chassis.registry import RegistryFollower
 from lianxin_chassis.settings import Settings
 from lianxin_contracts import ids, topics
+from lianxin_contracts.envelope import parse_time
 from lianxin_router.city import CityInForce
 from lianxin_router.domain.ports import unreadable
 from lianxin_router.fold import Fold, LogReader
@@ -108,8 +109,8 @@ class Router:
             log.error("a dead submission's key is no opinion id", offset=record.offset)
             return
         cause = ids.derived("dead_letter", record.topic, str(record.partition), str(record.offset))
-        at = datetime.fromtimestamp(record.timestamp_ms / 1000, UTC)
-        await self.handler.apply([unreadable(opinion, cause, at, reason)])
+        recorded = datetime.fromtimestamp(record.timestamp_ms / 1000, UTC)
+        await self.handler.apply([unreadable(opinion, cause, recorded, reason, said=_said_at(record))])
 
     async def note_positions(self) -> None:
         """Remember how far the log is folded, so that a take-over reads little; for ever."""
@@ -130,6 +131,14 @@ class Router:
         assigned, waiting = await self._store.counts()
         COUNTED_OPINIONS.labels("assigned").set(assigned)
         COUNTED_OPINIONS.labels("triage").set(waiting)
+
+
+def _said_at(record: Record) -> datetime | None:
+    """When a record that can't be read was said, as far as its header tells."""
+    try:
+        return parse_time((dict(record.headers).get("ce_time") or b"").decode())
+    except ValueError:
+        return None
 
 
 async def _repeat(step: Callable[[], Awaitable[None]], every_s: float) -> None:

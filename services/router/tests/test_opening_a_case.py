@@ -13,6 +13,7 @@ from services.router.tests.cases import (
     MONDAY,
     NOISE,
     POTHOLES,
+    RESIDENT,
     ROADS,
     STREET,
     TOM,
@@ -147,13 +148,14 @@ def test_joining_an_issue_is_a_fact_of_the_case_told_between_submission_and_assi
     city = a_city()
 
     def route(request: RouteRequest) -> ToDeputy:
-        joined, surge = Joined("issue-1", 0.9, "op-0"), Surge("issue-1", 10, 24, ("sue",))
+        joined, surge = Joined("issue-1", 0.9, "op-0"), Surge("issue-1", 10, 24)
         return msgspec.structs.replace(a_route(city)(request), joined=joined, surge=surge)
 
     talk = Talk(a_context(city, route))
     talk.submits()
     assert talk.types() == ["submitted", "issue.joined", "assigned", "issue.surged"]
     assert talk.case.issue == "issue-1"
+    assert talk.one("issue.surged").receivers == ("sue",)
     talk.says(inbound.Return(ANN, "other"), 1)
     assert talk.types() == ["returned", "assigned"]  # only a new opinion joins
 
@@ -207,6 +209,42 @@ def test_an_unreadable_record_after_the_opinion_itself_changes_nothing() -> None
     talk = assigned()
     talk.hears(an_unreadable(1))
     assert talk.code() == "already_submitted"
+
+
+def test_a_mended_submission_of_a_case_that_was_withdrawn_meanwhile_stays_withdrawn() -> None:
+    talk = Talk()
+    talk.hears(an_unreadable())
+    talk.says(inbound.Withdrawn(RESIDENT), 1)
+    decision = talk.submits(at=2, contact="sealed")
+    assert talk.code() == "closed"
+    assert decision.words == decision.contacts == ()
+    assert (talk.case.stage, talk.case.assignee) == ("closed", None)
+
+
+def test_an_unreadable_submission_counts_from_when_the_resident_said_it() -> None:
+    talk = Talk()
+    talk.hears(unreadable("op-1", "c", MONDAY + 2 * DAY, "payload", said=MONDAY))
+    assert (talk.case.opened, talk.case.replayed) == (MONDAY, False)
+    talk.submits(at=0, entry="offline", recorded=MONDAY + 2 * DAY)
+    assert (talk.case.opened, talk.one("opinion.assigned").due.acknowledge) == (MONDAY, MONDAY + DAY)
+
+
+def test_an_unreadable_submission_from_long_ago_lives_on_replayed_time() -> None:
+    talk = Talk()
+    talk.hears(unreadable("op-1", "c", MONDAY + 400 * DAY, "payload", said=MONDAY))
+    assert (talk.case.opened, talk.case.replayed) == (MONDAY, True)
+
+
+def test_no_unreadable_submission_is_of_the_future() -> None:
+    assert unreadable("op-1", "c", MONDAY, "payload", said=MONDAY + DAY).time == MONDAY
+
+
+def test_what_was_said_of_an_id_before_it_was_submitted_moves_no_clock() -> None:
+    talk = Talk()
+    talk.says(inbound.Accept(ANN), 30)
+    talk.submits(at=1)
+    assert talk.case.opened == talk.case.updated == talk.case.assigned_at == MONDAY + HOUR
+    assert talk.case.holdings[0].since == MONDAY + HOUR
 
 
 def test_nobody_can_be_assigned_to_what_nobody_can_read() -> None:

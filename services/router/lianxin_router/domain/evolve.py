@@ -29,9 +29,9 @@ def evolve(case: Case | None, event: Event) -> Case:
     if part is not None:
         changes["word_parts"] = (*known.word_parts, part)
     sequence = known.sequence + 1 if event.sequence is None else event.sequence
-    return msgspec.structs.replace(
-        known, sequence=sequence, updated=max(known.updated, event.time), **changes
-    )
+    # What was said of an id before anybody submitted it holds up nothing that follows.
+    updated = event.time if known.opened is None else max(known.updated, event.time)
+    return msgspec.structs.replace(known, sequence=sequence, updated=updated, **changes)
 
 
 def _nothing(case: Case, data: Any, at: datetime) -> Changes:

@@ -81,7 +81,8 @@ def place(
         _triage(story, context, at, routed, words)
     if why == "submitted" and routed.surge is not None:
         surge = routed.surge
-        story.tell(IssueSurged(surge.issue, surge.cases, surge.hours, surge.receivers), at)
+        supervisors = context.staff_for("supervisor", area_of(story.case))
+        story.tell(IssueSurged(surge.issue, surge.cases, surge.hours, supervisors), at)
 
 
 def known(case: Case) -> Known | None:

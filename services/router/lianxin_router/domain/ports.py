@@ -86,7 +86,6 @@ class Surge(Struct, frozen=True):
     issue: str
     cases: int
     hours: int
-    receivers: tuple[str, ...] = ()
 
 
 class ToDeputy(Struct, frozen=True):
@@ -189,18 +188,26 @@ class Unreadable(Struct, frozen=True):
 UNREADABLE = "opinion.unreadable"
 
 
-def unreadable(opinion: str, cause: str, at: datetime, reason: str, channel: str = "unknown") -> Event:
+def unreadable(
+    opinion: str,
+    cause: str,
+    recorded: datetime,
+    reason: str,
+    channel: str = "unknown",
+    *,
+    said: datetime | None = None,
+) -> Event:
     """The pseudo-command that puts a dead-lettered submission into triage.
 
-    `cause` is derived from the dead letter's topic, partition and offset; `at` is the record's own
-    timestamp (UTC), the nearest to the resident's submission that is known.
+    `cause` is derived from the dead letter's topic, partition and offset. `recorded` is the record's own
+    timestamp and `said` the time of the resident's submission where that much can be read (both UTC).
     """
     return Event(
         id=cause,
         source="/router",
         type=UNREADABLE,
         subject=opinion,
-        time=at,
-        recordedtime=at,
+        time=recorded if said is None else min(said, recorded),
+        recordedtime=recorded,
         data=Unreadable(reason=reason, channel=channel),
     )

@@ -85,13 +85,14 @@ def number(data: Struct, at: datetime, sequence: int, cause: Event, ordinal: int
 
 
 class Story:
-    """One decision while it is being made. `at` is the command's time, never before the case's latest."""
+    """One decision while it is being made. `at` is the command's time, never before the case's latest; what
+    was said of the id before anybody submitted it doesn't count."""
 
     def __init__(self, case: Case | None, cause: Event) -> None:
         self._case = case
         self.cause = cause
         self.at = whole_milliseconds(cause.time)
-        if case is not None:
+        if case is not None and case.opened is not None:
             self.at = max(self.at, case.updated)
         self._events: list[Event] = []
         self._ordinals: dict[type[Struct], int] = {}
@@ -122,7 +123,8 @@ class Story:
         moment = self.at if at is None else at
         sequence = 1
         if self._case is not None:
-            moment = max(moment, self._case.updated)
+            if self._case.opened is not None:
+                moment = max(moment, self._case.updated)
             sequence = self._case.sequence + 1
         ordinal = self._ordinals[type(data)] = self._ordinals.get(type(data), 0) + 1
         event = number(data, moment, sequence, self.cause, ordinal)

@@ -14,6 +14,9 @@ from lianxin_router.domain.story import Refused, Story, refused, whole_milliseco
 
 # Older than this, an opinion from a direct channel is replayed, not late (design, section 3, time).
 LIVE_WITHIN = timedelta(hours=1)
+# So long a desk or an outbox may hold an opinion up. What nobody could read, so that its way in is unknown, is
+# replayed when it is older.
+HELD_UP_WITHIN = timedelta(days=7)
 
 
 def submit(story: Story, said: inbound.Submitted, context: Context) -> Refused | None:
@@ -25,6 +28,8 @@ def submit(story: Story, said: inbound.Submitted, context: Context) -> Refused |
     if story.exists and story.case.opened is not None and story.case.readable:
         is_same = story.case.digest == said.digest
         return refused("already_submitted" if is_same else "idempotency_conflict")
+    if story.exists and story.case.stage == "closed":
+        return refused("closed", stage="closed")  # withdrawn while it could not be read
     if said.contact is not None:
         story.forward_contact(OPINION_PART, said.contact)
     story.forward(
@@ -95,7 +100,8 @@ def submit_unreadable(story: Story, said: Unreadable, context: Context) -> Refus
         return refused("already_submitted")
     channel = said.channel if is_id(said.channel) else "unknown"
     reason = said.reason if is_id(said.reason) else "unknown"
-    story.tell(lifecycle.Submitted(channel=channel, digest="", readable=False))
+    replayed = story.cause.recordedtime - story.cause.time > HELD_UP_WITHIN
+    story.tell(lifecycle.Submitted(channel=channel, digest="", readable=False, replayed=replayed))
     put_unread_into_triage(story, context, Reason("unreadable", {"reason": reason}))
     return None
 

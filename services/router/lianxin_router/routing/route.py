@@ -140,7 +140,7 @@ def route(
     """
     ready = prepared or prepare(request, city)
     joined = Joined(match.issue, match.similarity) if match is not None else None
-    surge = _surge(request, match, recent, ready, city)
+    surge = _surge(request, match, recent)
     if request.assignee is not None:
         ruled = Chosen(request.assignee, "mandate", None, ())
         return _to_deputy(ruled, ready, city, joined, surge)
@@ -256,9 +256,7 @@ def _classified(request: RouteRequest, city: CityIndex) -> tuple[ClassifiedAs, b
     return ClassifiedAs(topic, before.by, before.confidence, before.candidates, before.evidence), certain
 
 
-def _surge(
-    request: RouteRequest, match: Match | None, recent: Sequence[datetime], ready: Prepared, city: CityIndex
-) -> Surge | None:
+def _surge(request: RouteRequest, match: Match | None, recent: Sequence[datetime]) -> Surge | None:
     """The issue is hot from the case on with which it reaches `SURGE_CASES` within `SURGE_HOURS`: that very
     case says so, later ones don't repeat it."""
     if match is None or match.new:
@@ -267,15 +265,4 @@ def _surge(
     cases = 1 + sum(since < opened <= request.submitted_at for opened in recent)
     if cases != SURGE_CASES:
         return None
-    return Surge(match.issue, cases, SURGE_HOURS, _supervisors(ready.district, city))
-
-
-def _supervisors(district: str | None, city: CityIndex) -> tuple[str, ...]:
-    """The supervisors of the district, and those of the whole city."""
-    return tuple(
-        sorted(
-            staff.id
-            for staff in city.snapshot.staff.values()
-            if "supervisor" in staff.roles and (not staff.areas or (district or "") in staff.areas)
-        )
-    )
+    return Surge(match.issue, cases, SURGE_HOURS)
