@@ -1,0 +1,52 @@
+"""The README's example, run as it is printed."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from tests.support.durable import skip_or_fail
+from tests.support.stacks import LocalStack
+from tests.support.wait import eventually
+
+ROOT = Path(__file__).parents[2]
+# Seven processes and a broker share the machine; the example itself takes seconds.
+PATIENCE_S = 300.0
+
+
+def example() -> str:
+    """The block of commands that follows one opinion."""
+    (block,) = re.findall(r"^```bash\n(.*?)^```$", (ROOT / "README.md").read_text("utf-8"), re.M | re.S)
+    return str(block)
+
+
+def pasted(stack: LocalStack, directory: Path) -> str:
+    """What the block prints where this stack is the one of `make run`. The first failing command ends it."""
+    (directory / ".venv").symlink_to(ROOT / ".venv")
+    (directory / ".lianxin").symlink_to(stack.directory)
+    done = subprocess.run(
+        ["bash", "-euc", example()],
+        cwd=directory,
+        env=os.environ | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_readmes_example_works_when_pasted_whole(stack: LocalStack, tmp_path: Path):
+    if shutil.which("curl") is None:
+        skip_or_fail("needs curl, as the README does")
+
+    said = pasted(stack, tmp_path)
+
+    assert re.search(r'"holder":"[^"]+"', said)
+    assert '"rating":"satisfied"' in said
+    assert said.count('"command_id"') == 3  # accepted, resolved, rated
+    assert '"stage":"closed"' in said
+    assert re.search(r"lianxin_closure_seconds_count\{.*\} 1\.0", said)
+    assert eventually(lambda: stack.status()["counts"]["closed"] == 1, PATIENCE_S)
