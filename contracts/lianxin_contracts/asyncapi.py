@@ -166,6 +166,9 @@ def _headers(*, sequenced: bool) -> Object:
     if sequenced:
         fields["ce_sequence"] = {"type": "string", "pattern": "^[1-9][0-9]*$",
                                  "description": "1, 2, 3 … per case without gaps"}  # fmt: skip
+        fields["ce_continues"] = {"type": "string", "const": "true",
+                                  "description": "more events of the same decision follow; absent on "
+                                                 "its last one"}  # fmt: skip
         required.append("ce_sequence")
     return {"type": "object", "properties": fields, "required": required}
 

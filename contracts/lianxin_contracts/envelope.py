@@ -2,7 +2,9 @@
 
 Attributes travel as `ce_*` headers, the payload as the JSON value. See CloudEvents 1.0, Kafka protocol
 binding. Extension attributes: `recordedtime` (when a service received it), `causationid` (what it follows
-from) and, on the lifecycle, `sequence` (1, 2, 3 … per case without gaps).
+from) and, on the lifecycle, `sequence` (1, 2, 3 … per case without gaps) and `continues` (`true` where the
+next event of the case belongs to the same decision; absent on the last one, and on all written before there
+was such an attribute).
 """
 
 from collections.abc import Iterable
@@ -36,6 +38,7 @@ class Event:
     causationid: str | None = None
     sequence: int | None = None
     traceparent: str | None = None
+    continues: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,8 @@ def to_record(event: Event, topic: str, key: str) -> OutRecord:
         headers.append(("ce_causationid", event.causationid))
     if event.sequence is not None:
         headers.append(("ce_sequence", str(event.sequence)))
+    if event.continues:
+        headers.append(("ce_continues", "true"))
     if event.traceparent is not None:
         headers.append(("traceparent", event.traceparent))
     return OutRecord(
@@ -155,4 +160,5 @@ def from_record(
         causationid=texts.get("ce_causationid"),
         sequence=sequence,
         traceparent=texts.get("traceparent"),
+        continues=texts.get("ce_continues") == "true",
     )

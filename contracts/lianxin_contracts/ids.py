@@ -27,9 +27,10 @@ def knock(case: str, clock: str, due_ms: int) -> str:
     return derived("case.due", case, clock, str(due_ms))
 
 
-def review(case: str, registry_version: str) -> str:
-    """The id of the router's request to look at `case` again under `registry_version`."""
-    return derived("case.review", case, registry_version)
+def review(case: str, registry_version: str, day: str) -> str:
+    """The id of the router's request to look at `case` again under `registry_version` on a `day`
+    (2026-11-23): the same for every router that sends it."""
+    return derived("case.review", case, registry_version, day)
 
 
 def fresh() -> str:

@@ -81,6 +81,7 @@ def events(draw: st.DrawFn, topic: str, type_: str) -> Event:
         causationid=draw(st.none() | texts),
         sequence=draw(st.integers(1, 2**62)) if topic == topics.LIFECYCLE else None,
         traceparent=draw(st.none() | texts),
+        continues=topic == topics.LIFECYCLE and draw(st.booleans()),
     )
 
 

@@ -104,7 +104,9 @@ def test_the_documented_headers_are_those_that_are_written():
     trait = DOCUMENT["components"]["messageTraits"]["numberedCloudEvent"]["headers"]
     moment = datetime(2026, 11, 23, tzinfo=UTC)
     closed = lifecycle.Closed("unrated")
-    event = Event("i", "/router", "opinion.closed", "o", moment, moment, closed, "cause", 1, "trace")
+    event = Event(
+        "i", "/router", "opinion.closed", "o", moment, moment, closed, "cause", 1, "trace", continues=True
+    )
 
     written = dict(to_record(event, topics.LIFECYCLE, "o").headers)
 

@@ -77,6 +77,7 @@ def test_a_sample_is_read_as_it_was_written(sample: Sample):
     assert event.recordedtime == datetime.fromisoformat(sample.headers["ce_recordedtime"])
     assert event.causationid == sample.headers.get("ce_causationid")
     assert event.traceparent == sample.headers.get("traceparent")
+    assert event.continues == ("ce_continues" in sample.headers)
     assert str(event.sequence or "") == sample.headers.get("ce_sequence", "")
 
 
