@@ -39,6 +39,7 @@ async def store(db: drivers.Database) -> CaseStore:
     await one.prepare()
     await one.begin()
     await one.finish()
+    await one.say_issues_are_whole()
     return one
 
 

@@ -2,17 +2,18 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from lianxin_chassis import database as drivers
 from lianxin_chassis.marks import Lost
-from lianxin_contracts import ids, topics
+from lianxin_contracts import codec, ids, topics
 from lianxin_contracts.envelope import Event
 from lianxin_router.desk import Desk
 from lianxin_router.domain.decide import decide
 from lianxin_router.domain.submission import first_request
+from lianxin_router.fold import fold_one
 from lianxin_router.handle import records_of
 from lianxin_router.store import CaseStore, ConcurrentWrite, Held, Issue, cause_bytes
 from tests.router.conftest import OPENERS
@@ -44,6 +45,11 @@ async def opened(store: CaseStore, said: Event | None = None) -> Held:
     apply(held, said)
     await store.save([held])
     return held
+
+
+async def due(store: CaseStore, until: datetime, page: int) -> list[list[str]]:
+    """The overdue cases, page by page."""
+    return [[case for case, _, _ in found] async for found in store.due(until, page)]
 
 
 async def again(store: CaseStore, opinion: str) -> Held:
@@ -134,9 +140,9 @@ async def test_cases_whose_clock_ran_out_are_found_the_longest_overdue_first(sto
     late = await opened(store, submitted(ids.fresh(), at=now() - timedelta(minutes=30)))
     later = await opened(store)
     soon = now() + timedelta(days=400)
-    assert [found[0] for found in await store.due(soon, 10)] == [late.id, later.id]
-    assert [found[0] for found in await store.due(soon, 1)] == [late.id]
-    assert await store.due(now(), 10) == []
+    assert await due(store, soon, 10) == [[late.id, later.id]]
+    assert await due(store, soon, 1) == [[late.id], [later.id]]
+    assert await due(store, now(), 10) == []
 
 
 async def test_the_clock_does_not_knock_for_a_case_on_replayed_time(store: CaseStore) -> None:
@@ -145,7 +151,7 @@ async def test_the_clock_does_not_knock_for_a_case_on_replayed_time(store: CaseS
     held = await opened(store, replace(said, recordedtime=now()))
     assert held.case is not None
     assert held.case.replayed
-    assert await store.due(now() + timedelta(days=400), 10) == []
+    assert await due(store, now() + timedelta(days=400), 10) == []
 
 
 async def test_opinions_are_counted_as_assigned_or_as_waiting_and_strays_not_at_all(
@@ -180,7 +186,7 @@ async def test_a_position_never_goes_back(store: CaseStore) -> None:
 
 async def test_generations_do_not_see_each_other(store: CaseStore, db: drivers.Database) -> None:
     held = await opened(store)
-    other = CaseStore(db, 2)
+    other = CaseStore(db, 2, filling=True)
     await other.begin()
     assert await again(other, held.id) == Held(held.id)
 
@@ -196,7 +202,40 @@ async def test_after_a_drop_no_case_is_taken_for_a_new_one(store: CaseStore, db:
     await store.begin()
     assert await store.state() == "building"
     assert await store.positions(topics.LIFECYCLE) == {}
+    with pytest.raises(Lost):  # half of the cases is as good as none
+        await store.load([held.id])
+    assert await again(CaseStore(db, 1, filling=True), held.id) == Held(held.id)
+    await store.finish()
     assert await again(store, held.id) == Held(held.id)
+
+
+async def test_what_is_unfinished_or_stuck_is_read_back_and_knocked_for_or_not(store: CaseStore) -> None:
+    said = submitted(ids.fresh())
+    whole = Held(said.subject)
+    apply(whole, said)
+    events = [
+        codec.decode(r.topic, r.value or b"", r.headers) for r in whole.outbox if r.topic == topics.LIFECYCLE
+    ]
+    held = Held(said.subject)
+    fold_one(held, events[0])
+    assert held.unfinished is not None
+    await store.save([held])
+    assert await again(store, held.id) == held
+    assert await due(store, now() + timedelta(seconds=1), 10) == [[held.id]], "at once"
+    held.stuck = "gap"
+    held.changed = True
+    await store.save([held])
+    assert await again(store, held.id) == held
+    assert await due(store, now() + timedelta(days=400), 10) == []
+
+
+async def test_the_issues_are_whole_until_their_keys_are_dropped(
+    store: CaseStore, db: drivers.Database
+) -> None:
+    assert await store.issues_are_whole()
+    await db.drop_collection("issue_keys.g1")
+    await store.begin()
+    assert not await store.issues_are_whole()
 
 
 async def test_dropped_look_up_keys_have_the_issues_filed_again(

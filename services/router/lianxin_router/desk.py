@@ -62,7 +62,7 @@ class Desk:
     def route(self, request: RouteRequest) -> Routed:
         """What `Context.route` calls. Raises `LoadsNeeded` for deputies whose loads were not read yet: read
         them and decide again."""
-        prepared = self._prepared.get(request)
+        prepared = self._prepared.get(request) if request.clues is not None else None
         if prepared is None:
             prepared = prepare(request, self.city)
         match = self._match(prepared) if request.why == "submitted" else None

@@ -18,6 +18,7 @@ from lianxin_chassis.settings import Settings
 from lianxin_contracts import codec, topics, words
 from lianxin_contracts.envelope import Event, Undecodable
 from lianxin_router.domain.evolve import evolve
+from lianxin_router.domain.unfinished import Unfinished
 from lianxin_router.routing import cluster
 from lianxin_router.store import CaseStore, ConcurrentWrite, Held, Issue, cause_bytes
 
@@ -27,6 +28,7 @@ BATCH = 1_000
 START_S = 20.0
 
 Progress = Callable[[int, int], None]
+Told = Callable[[str, int, int], None]
 
 
 class LogReader:
@@ -129,15 +131,41 @@ class Fold:
     async def issues(self, progress: Progress | None = None) -> None:
         """File the issues again, from the words that still exist. Needs the cases to be folded before."""
         since = await self._store.positions(topics.WORDS)
-        reached = await self._reader.read(topics.WORDS, self._file, since=since, progress=progress)
-        await self._store.note_positions(topics.WORDS, reached)
+        await self._reader.read(topics.WORDS, self._file, since=since, progress=progress)
+
+    async def everything(self, told: Told) -> None:
+        """Fill the store from the log alone. `told` gets what is read, how many records, and of how many."""
+
+        def progress(what: str) -> Progress:
+            return lambda done, total: told(what, done, total)
+
+        await self._store.begin()
+        written = await self._reader.ends(topics.WORDS)
+        await self.lifecycle(progress=progress("lifecycle"))
+        await self.issues(progress=progress("words"))
+        # What was decided meanwhile: little, so that taking over takes no longer than it must.
+        await self.lifecycle()
+        # Words that came meanwhile may have been read before their case was there: they are read again.
+        await self._store.note_positions(topics.WORDS, written)
+        await self._store.finish()
+
+    async def missing_issues(self) -> None:
+        """File what routers on an earlier generation have filed there since this one was filled. To be called
+        when they have ended; does nothing after that."""
+        if not await self._store.issues_are_whole():
+            await self.lifecycle()
+            await self.issues()
+            await self._store.say_issues_are_whole()
 
     async def _apply(self, records: Sequence[Record]) -> None:
-        events = [event for record in records if (event := _decoded(record)) is not None]
+        read = [(_key(record), _decoded(record), record) for record in records]
         while True:
-            held = await self._store.load(event.subject for event in events)
-            for event in events:
-                _fold_one(held[event.subject], event)
+            held = await self._store.load(key for key, _, _ in read)
+            for key, event, record in read:
+                if event is not None:
+                    fold_one(held[key], event)
+                else:
+                    _unreadable(held[key], record)
             try:
                 await self._store.save(list(held.values()))
             except ConcurrentWrite:  # another router folds, or decides, the same cases: one of us was first
@@ -156,38 +184,71 @@ class Fold:
         new = []
         for w in said:
             case = held[w.opinion].case
-            if case is None or case.grid is None or case.opened is None:
+            if case is None or case.issue_grid is None or case.opened is None:
                 continue
             text = cluster.fingerprints_of(w.title, w.text)
             if text is None:
                 continue
-            issue = cluster.new_issue(case.grid, text, case.opened)
-            if issue.id == case.issue:  # the case that the issue began with
-                filing, _ = cluster.keys(case.grid, text, case.opened)
+            issue = cluster.new_issue(case.issue_grid, text, case.opened)
+            if issue.id == case.first_issue:  # the case that the issue began with
+                filing, _ = cluster.keys(case.issue_grid, text, case.opened)
                 new.append((Issue(issue.id, issue.grid, issue.signature, issue.length), filing))
         await self._store.add_issues(new)
 
 
+def _key(record: Record) -> str:
+    """The opinion's id, which the router wrote itself."""
+    return (record.key or b"").decode(errors="replace")
+
+
 def _decoded(record: Record) -> Event | None:
+    """The event of a record of the router's own; None where there is none that this version can read."""
     if record.value is None:
         return None
     try:
         return codec.decode(record.topic, record.value, record.headers)
     except Undecodable as error:
-        # The router wrote it itself; a newer version may have. Its case stays at the number before.
-        log.error("a record of our own log can't be read", at=record.offset, error=str(error))
+        log.error("a record of our own can't be read", topic=record.topic, at=record.offset, error=str(error))
         return None
 
 
-def _fold_one(h: Held, event: Event) -> None:
+def fold_one(h: Held, event: Event) -> None:
+    """Apply the next event of its log to `h`; what it has applied before changes nothing.
+
+    A decision that is published in part is kept as unfinished: its command is not answered, until the rest
+    follows or the events of another.
+    """
     at = h.case.sequence if h.case is not None else 0
-    if event.sequence is None or event.sequence <= at:
+    if h.stuck is not None or event.sequence is None or event.sequence <= at:
         return
     if event.sequence > at + 1:
-        PROJECTION_GAPS.labels(topics.LIFECYCLE).inc()
-        log.error("a gap in a case's own log", case=h.id, after=at, found=event.sequence)
+        _stick(h, "gap", event.sequence)
         return
+    if h.unfinished is not None and h.unfinished.cause != event.causationid:
+        h.causes.add(cause_bytes(h.unfinished.cause))
+        h.unfinished = None
+    if event.continues:
+        begun = h.unfinished or Unfinished(h.case, ())
+        h.unfinished = Unfinished(begun.before, (*begun.published, event))
+    else:
+        h.unfinished = None
+        if event.causationid is not None:
+            h.causes.add(cause_bytes(event.causationid))
     h.case = evolve(h.case, event)
-    if event.causationid is not None:
-        h.causes.add(cause_bytes(event.causationid))
+    h.changed = True
+
+
+def _unreadable(h: Held, record: Record) -> None:
+    """An event of `h` that we can't read: nothing may be decided as if it had not been."""
+    number = dict(record.headers).get("ce_sequence") or b""
+    at = h.case.sequence if h.case is not None else 0
+    if not number.isdigit() or int(number) > at:
+        _stick(h, "undecodable", at + 1)
+
+
+def _stick(h: Held, why: str, found: int) -> None:
+    PROJECTION_GAPS.labels(topics.LIFECYCLE).inc()
+    at = h.case.sequence if h.case is not None else 0
+    log.error("a case stands still: its own log can't be followed", case=h.id, why=why, after=at, found=found)
+    h.stuck = why
     h.changed = True

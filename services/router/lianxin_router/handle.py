@@ -7,24 +7,36 @@ saved but did not get confirmed is published again, in its order, before anythin
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
+from lianxin_chassis.consumer import Unprocessable
+from lianxin_chassis.logs import get_logger
 from lianxin_chassis.outages import Outage
 from lianxin_chassis.records import Message
-from lianxin_chassis.work import Unprocessable
 from lianxin_contracts import inbound, topics, words
 from lianxin_contracts.envelope import Event, OutRecord, deletion, to_record
 from lianxin_router.city import City
 from lianxin_router.desk import Desk
-from lianxin_router.domain.case import Case
 from lianxin_router.domain.decide import decide
 from lianxin_router.domain.ports import Context
 from lianxin_router.domain.story import Decision
 from lianxin_router.domain.submission import first_request
+from lianxin_router.domain.unfinished import finish, resume
 from lianxin_router.routing.route import SURGE_CASES, LoadsNeeded
 from lianxin_router.store import CaseStore, Held, cause_bytes
 from lianxin_router.timers import Publishes
 
+log = get_logger(__name__)
+
 # So many decisions, about a millisecond each, and the loop gets to breathe (heartbeats, health).
 BREATHE_EVERY = 25
+
+
+class Stuck(Exception):
+    """Nothing may be decided on this opinion: `why` its log can't be followed (`gap`, `undecodable`)."""
+
+    def __init__(self, opinion: str, why: str) -> None:
+        super().__init__(f"{opinion}: {why}")
+        self.opinion = opinion
+        self.why = why
 
 
 class CaseHandler:
@@ -38,14 +50,23 @@ class CaseHandler:
     async def handle(self, batch: Sequence[Message]) -> None:
         """Apply `batch` and return when the effects are stored and published. Raises `Unprocessable` for a
         record that no decision can be made of, and what the chassis waits out."""
-        await self.apply([_said(message) for message in batch])
+        said = [_said(message) for message in batch]
+        try:
+            await self.apply(said)
+        except Stuck as stuck:
+            blamed = next(message for message in batch if message.key == stuck.opinion)
+            raise Unprocessable(blamed, "stuck", stuck.why) from stuck
 
     async def apply(self, said: Sequence[Event]) -> None:
-        """The same for events that are no records yet, such as an unreadable submission's stand-in."""
+        """The same for events that are no records yet, such as an unreadable submission's stand-in. Raises
+        `Stuck` for a case whose own log can't be followed."""
         city = self._city()
         if city is None:
             raise Outage("no version of the registry is in force", what="registry")
         held = await self._store.load(event.subject for event in said)
+        for h in held.values():
+            if h.stuck is not None:
+                raise Stuck(h.id, h.stuck)
         desk = await self._set_up(city, said, held)
         context = city.context(desk)
         for at, event in enumerate(said):
@@ -57,11 +78,19 @@ class CaseHandler:
         await self.publish(held.values())
 
     async def publish(self, held: Iterable[Held]) -> None:
-        """Publish and confirm every outbox among `held`."""
+        """Publish and confirm every outbox among `held`.
+
+        Words, contacts and deletions are acknowledged before the first event goes out: who finds a whole
+        decision on the lifecycle knows that nothing of it is missing elsewhere.
+        """
         waiting = [h for h in held if h.outbox]
-        if waiting:
-            await self._publisher.publish([record for h in waiting for record in h.outbox])
-            await self._store.confirm(waiting)
+        if not waiting:
+            return
+        records = [record for h in waiting for record in h.outbox]
+        if beside := [record for record in records if record.topic != topics.LIFECYCLE]:
+            await self._publisher.publish(beside)
+        await self._publisher.publish([record for record in records if record.topic == topics.LIFECYCLE])
+        await self._store.confirm(waiting)
 
     async def _set_up(self, city: City, said: Sequence[Event], held: dict[str, Held]) -> Desk:
         """Look up, in two rounds for the whole batch, what its new opinions need."""
@@ -91,23 +120,34 @@ class CaseHandler:
         cause = cause_bytes(event.id)
         if cause in h.causes:
             return
-        decision = await self._decision(event, h.case, context, desk)
-        desk.advance(h.case, decision.case)
-        h.case = decision.case
         h.causes.add(cause)
-        h.outbox.extend(records_of(decision, event))
-        h.changed = True
+        unfinished = h.unfinished
+        if unfinished is not None and cause_bytes(unfinished.cause) == cause:
+            await self._take(h, event, lambda: resume(unfinished, event, context), desk)
+            return
+        if unfinished is not None:
+            log.warning("a decision is ended without its command", case=h.id, cause=unfinished.cause)
+            await self._take(h, unfinished.published[-1], lambda: finish(unfinished, context), desk)
+            h.causes.add(cause_bytes(unfinished.cause))
+        await self._take(h, event, lambda: decide(h.case, event, context), desk)
 
-    async def _decision(self, event: Event, case: Case | None, context: Context, desk: Desk) -> Decision:
+    async def _take(self, h: Held, cause: Event, decided: Callable[[], Decision], desk: Desk) -> None:
+        """Do with `h` what is `decided` on it, once the loads are known that this needs."""
         while True:
             try:
-                return decide(case, event, context)
+                decision = decided()
+                break
             except LoadsNeeded as needed:
                 desk.know_loads(needed.deputies, await self._store.loads(needed.deputies))
+        desk.advance(h.case, decision.case)
+        h.case = decision.case
+        h.outbox.extend(records_of(decision, cause))
+        h.unfinished = None
+        h.changed = True
 
 
 def records_of(decision: Decision, cause: Event) -> list[OutRecord]:
-    """What a decision publishes, in order: words and contacts, the events that name them, deletions."""
+    """What a decision publishes, in the order in which each topic is to have it."""
     said = [
         to_record(_carrying(w, "words.written", w.part, cause), topics.WORDS, words.key(w.opinion, w.part))
         for w in decision.words

@@ -2,7 +2,9 @@
 
 One document per case holds the case itself (packed), the ids of every inbound record that it has answered,
 and its outbox: the records that its last changes produced and that the broker has not confirmed yet. A change
-of a case and its outbox are one write, by compare-and-set on the version `v`. Beside it stand the few fields
+of a case and its outbox are one write, by compare-and-set on the version `v`. What was folded from the log
+may be `unfinished` (its last decision is published in part) or `stuck` (an event of it can't be read: nothing
+may be decided on it). Beside it stand the few fields
 that are asked for: who holds it while it is open, whether it still waits for its first assignment, when its
 next clock runs out, and its issue.
 
@@ -14,7 +16,7 @@ is folded, so that this is forgotten together with what was folded.
 """
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -28,12 +30,13 @@ from lianxin_chassis.database import Collection, Database, Document
 from lianxin_chassis.generations import collection_name
 from lianxin_chassis.marks import BUILT, MARK, Lost, mark, mark_new, state_of
 from lianxin_chassis.outages import Outage
-from lianxin_contracts import topics
-from lianxin_contracts.envelope import OutRecord
+from lianxin_contracts import codec, topics
+from lianxin_contracts.envelope import OutRecord, to_record
 from lianxin_contracts.ids import derived
 from lianxin_contracts.inbound import Clock
 from lianxin_router.domain.case import Case
 from lianxin_router.domain.clocks import next_due
+from lianxin_router.domain.unfinished import Unfinished
 
 COLLECTIONS = ("cases", "issues", "issue_keys")
 _DUPLICATE_KEY = 11000
@@ -57,7 +60,11 @@ def cause_bytes(cause: str) -> bytes:
 
 @dataclass(slots=True)
 class Held:
-    """A case as it was loaded, and what has been done to it since. `version` 0: not stored yet."""
+    """A case as it was loaded, and what has been done to it since. `version` 0: not stored yet.
+
+    `unfinished`: `case` is in the midst of a decision, as the log is. `stuck`: why nothing may be decided on
+    `case`, which is not where its log is.
+    """
 
     id: str
     case: Case | None = None
@@ -65,6 +72,8 @@ class Held:
     causes: set[bytes] = field(default_factory=set)
     outbox: list[OutRecord] = field(default_factory=list)
     changed: bool = False
+    unfinished: Unfinished | None = None
+    stuck: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +87,14 @@ class Issue:
 
 
 class CaseStore:
-    """The cases of one generation. Every method raises PyMongo's errors where the database is away."""
+    """The cases of one generation. Every method raises PyMongo's errors where the database is away.
 
-    def __init__(self, db: Database, generation: int) -> None:
+    `filling`: for whoever fills it from the log, who alone may use it before it is built.
+    """
+
+    def __init__(self, db: Database, generation: int, *, filling: bool = False) -> None:
         self.generation = generation
+        self._filling = filling
         self._cases = db[collection_name("cases", generation)]
         self._issues = db[collection_name("issues", generation)]
         self._issue_keys = db[collection_name("issue_keys", generation)]
@@ -102,7 +115,15 @@ class CaseStore:
         await mark_new(self._cases, stray=True)  # it counts among the strays, see `counts`
         await mark_new(self._issues)
         if await mark_new(self._issue_keys):
-            await self._issues.update_one({"_id": MARK}, {"$unset": {"positions": ""}})
+            await self._issues.update_one({"_id": MARK}, {"$unset": {"positions": "", "whole": ""}})
+
+    async def issues_are_whole(self) -> bool:
+        """Whether no issue can be missing any more that was filed in an earlier generation."""
+        return await self._issues.find_one({"_id": MARK, "whole": True}) is not None
+
+    async def say_issues_are_whole(self) -> None:
+        """Remember what `issues_are_whole` returns."""
+        await self._issues.update_one({"_id": MARK}, {"$set": {"whole": True}})
 
     async def finish(self) -> None:
         """Everything that the log held is in here. Raises `Lost` where something was dropped meanwhile."""
@@ -113,13 +134,13 @@ class CaseStore:
 
     async def load(self, ids: Iterable[str]) -> dict[str, Held]:
         """Every named case, a fresh `Held` where there is none yet. Raises `Lost` where the cases were
-        dropped."""
+        dropped, or are not built again yet."""
         wanted = list(dict.fromkeys(ids))
         held = {id_: Held(id_) for id_ in wanted}
         whole = False
         async for document in self._cases.find({"_id": {"$in": [*wanted, MARK]}}):
             if document["_id"] == MARK:
-                whole = True
+                whole = self._filling or document["state"] == BUILT
             else:
                 held[document["_id"]] = _unpack(document)
         if not whole:
@@ -170,13 +191,12 @@ class CaseStore:
         )
         return {row["_id"]: row["open"] async for row in counted}
 
-    async def due(self, until: datetime, limit: int) -> list[tuple[str, Clock, datetime]]:
-        """Cases whose next clock ran out by `until`: (case, clock, instant), the longest overdue first. Cases
-        on replayed time are never among them."""
-        cursor = (
-            self._cases.find({"due": {"$lte": until}}, {"clock": 1, "due": 1}).sort("due", 1).limit(limit)
-        )
-        return [(row["_id"], row["clock"], row["due"]) async for row in cursor]
+    async def due(self, until: datetime, page: int) -> AsyncIterator[list[tuple[str, Clock, datetime]]]:
+        """Cases whose next clock ran out by `until`, in pages: (case, clock, instant), the longest overdue
+        first. Cases on replayed time are never among them."""
+        cursor = self._cases.find({"due": {"$lte": until}}, {"clock": 1, "due": 1}).sort("due", 1)
+        while rows := await cursor.to_list(page):
+            yield [(row["_id"], row["clock"], row["due"]) for row in rows]
 
     async def held_by(self, deputies: Iterable[str]) -> list[str]:
         """The open cases of `deputies`."""
@@ -279,6 +299,11 @@ class CaseStore:
 def _pack(h: Held) -> Document:
     case = h.case
     document: Document = {"_id": h.id, "v": h.version + 1, "causes": Binary(b"".join(h.causes))}
+    if h.stuck is not None:
+        document["stuck"] = h.stuck
+    if h.unfinished is not None:
+        published = [to_record(event, topics.LIFECYCLE, h.id) for event in h.unfinished.published]
+        document["unfinished"] = Binary(msgspec.msgpack.encode((h.unfinished.before, published)))
     if h.outbox:
         document["outbox"] = Binary(msgspec.msgpack.encode(h.outbox))
     if case is not None:
@@ -293,18 +318,36 @@ def _pack(h: Held) -> Document:
         document["waiting"] = True
     if case.issue is not None:
         document["issue"] = case.issue
-    if not case.replayed and (due := next_due(case)) is not None:
+    if not case.replayed and (due := _due(h, case)) is not None:
         document["clock"], document["due"] = due
     return document
+
+
+def _due(h: Held, case: Case) -> tuple[Clock, datetime] | None:
+    """When to knock. For what is unfinished at once: should its command never come again, the knock, which
+    stands behind it, has it ended. Never for what is stuck."""
+    if h.stuck is not None:
+        return None
+    return next_due(case) if h.unfinished is None else ("resolve", case.updated)
 
 
 def _unpack(document: Document) -> Held:
     causes = bytes(document["causes"])
     state, outbox = document.get("state"), document.get("outbox")
+    unfinished = document.get("unfinished")
     return Held(
         id=document["_id"],
         case=None if state is None else msgspec.msgpack.decode(state, type=Case),
         version=document["v"],
         causes={causes[at : at + 16] for at in range(0, len(causes), 16)},
         outbox=[] if outbox is None else msgspec.msgpack.decode(outbox, type=list[OutRecord]),
+        unfinished=None if unfinished is None else _unpack_unfinished(unfinished),
+        stuck=document.get("stuck"),
+    )
+
+
+def _unpack_unfinished(packed: bytes) -> Unfinished:
+    before, published = msgspec.msgpack.decode(packed, type=tuple[Case | None, list[OutRecord]])
+    return Unfinished(
+        before, tuple(codec.decode(topics.LIFECYCLE, r.value or b"", r.headers) for r in published)
     )

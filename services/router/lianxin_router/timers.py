@@ -60,15 +60,17 @@ class Timers:
         self._every_s = every_s
         self._now = now
         self._knocked: dict[tuple[str, str, datetime], datetime] = {}
+        self._unhandled = 0
 
     async def run(self) -> None:
         """Knock until cancelled; waits out a broker or database that is away."""
         backoff = Backoff()
         while True:
             try:
-                sent = await self.knock_once()
+                await self.knock_once()
                 backoff.reset()
-                await asyncio.sleep(0 if sent == MOST_AT_ONCE else self._every_s)
+                # A look costs what is overdue: while many knocks wait to be handled, it is made more seldom.
+                await asyncio.sleep(self._every_s * (1 + self._unhandled // MOST_AT_ONCE))
             except Exception as error:
                 what = outage(error)
                 if what is None:
@@ -81,10 +83,12 @@ class Timers:
         """Knock for what ran out and was not knocked for lately; returns how many knocks were sent."""
         now = self._now()
         self._knocked = {k: at for k, at in self._knocked.items() if now - at < AGAIN}
-        # Those knocked for but not handled yet are still found, so look past them.
-        found = await self._store.due(now, MOST_AT_ONCE + len(self._knocked))
-        fresh = [key for key in found if key not in self._knocked][:MOST_AT_ONCE]
-        if fresh:
-            await self._publisher.publish([knock(case, clock, due, now) for case, clock, due in fresh])
-            self._knocked.update(dict.fromkeys(fresh, now))
-        return len(fresh)
+        sent = self._unhandled = 0
+        async for found in self._store.due(now, MOST_AT_ONCE):
+            fresh = [key for key in found if key not in self._knocked]
+            if fresh:
+                await self._publisher.publish([knock(case, clock, due, now) for case, clock, due in fresh])
+                self._knocked.update(dict.fromkeys(fresh, now))
+            sent += len(fresh)
+            self._unhandled += len(found) - len(fresh)
+        return sent

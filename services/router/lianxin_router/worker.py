@@ -29,7 +29,7 @@ from lianxin_contracts.envelope import parse_time
 from lianxin_router.city import CityInForce
 from lianxin_router.domain.ports import unreadable
 from lianxin_router.fold import Fold, LogReader
-from lianxin_router.handle import CaseHandler
+from lianxin_router.handle import CaseHandler, Stuck
 from lianxin_router.review import Reviews
 from lianxin_router.store import COLLECTIONS, CaseStore
 from lianxin_router.timers import Timers
@@ -68,7 +68,7 @@ class Router:
         self._owned: frozenset[int] = frozenset()
         self._clean = asyncio.Lock()
         self.registry = RegistryFollower(settings)
-        self.reviews = Reviews(store, publisher)
+        self.reviews = Reviews(store, publisher, self._settled)
         self.city = CityInForce(self.reviews.accept)
         self.handler = CaseHandler(store, publisher, lambda: self.city.current)
         self.timers = Timers(store, publisher)
@@ -93,15 +93,26 @@ class Router:
         async with self._clean:
             await self.handler.handle(batch)
 
-    async def _take_over(self, partitions: frozenset[int]) -> None:
-        """Before anything of `partitions` is decided, the cases must be where their log is."""
-        self._owned = partitions
-        await Fold(self._store, self._reader).lifecycle(partitions)
+    async def _take_over(self, owned: frozenset[tuple[str, int]]) -> None:
+        """Before anything of the `owned` partitions is decided, the cases must be where their log is."""
+        partitions = frozenset(number for _, number in owned)
+        fold = Fold(self._store, self._reader)
+        async with self._clean:  # no position is noted before it is reached
+            self._owned = frozenset()
+            await fold.lifecycle(partitions)
+            if not await self._store.issues_are_whole():
+                await fold.issues()
+            self._owned = partitions
+
+    async def _settled(self) -> None:
+        """Returns when the batch in hand, if there is one, is done."""
+        async with self._clean:
+            pass
 
     async def _show_in_triage(self, record: Record, reason: str) -> None:
         """A submission was answered with 202, so it shows in triage even where it can't be read."""
         type_ = dict(record.headers).get("ce_type", b"")
-        if type_ != b"opinion.submitted" or not record.key or reason == "parked":
+        if type_ != b"opinion.submitted" or not record.key or reason in ("parked", "stuck"):
             return
         try:
             opinion = record.key.decode()
@@ -110,7 +121,10 @@ class Router:
             return
         cause = ids.derived("dead_letter", record.topic, str(record.partition), str(record.offset))
         recorded = datetime.fromtimestamp(record.timestamp_ms / 1000, UTC)
-        await self.handler.apply([unreadable(opinion, cause, recorded, reason, said=_said_at(record))])
+        try:
+            await self.handler.apply([unreadable(opinion, cause, recorded, reason, said=_said_at(record))])
+        except Stuck as stuck:  # there is a case; it waits for a router that can read its log
+            log.error("a dead submission can't be shown", case=opinion, why=stuck.why)
 
     async def note_positions(self) -> None:
         """Remember how far the log is folded, so that a take-over reads little; for ever."""
@@ -166,8 +180,10 @@ async def live(settings: Settings) -> AsyncIterator[Worker]:
         generation = await patiently(generations.live)
         store = CaseStore(db, generation)
         await patiently(store.prepare)
+        reader = LogReader(settings)
         if await patiently(store.state) != BUILT:
-            await patiently(lambda: fold_everything(settings, store, _log_progress))
+            filling = Fold(CaseStore(db, generation, filling=True), reader)
+            await patiently(lambda: filling.everything(_log_progress))
         parking = ParkingLot(db)
         await patiently(parking.prepare)
         router = Router(settings, db, store, publisher)
@@ -182,7 +198,7 @@ async def live(settings: Settings) -> AsyncIterator[Worker]:
                 router.note_positions,
                 router.count,
                 lambda: _until_replaced(generations, store),
-                lambda: _drop_old(generations, generation),
+                lambda: _drop_old(generations, generation, Fold(store, reader)),
             ],
             checks={
                 "registry": router.registry.check,
@@ -203,35 +219,19 @@ async def _until_replaced(generations: Generations, store: CaseStore) -> None:
         if live != store.generation:
             log.info("another generation of the cases is live", was=store.generation, now=live)
             return
-        if await patiently(store.state) is None:
+        if await patiently(store.state) != BUILT:  # another router may be at folding them already
             log.error("the cases were dropped; starting anew, to fold them again", generation=live)
             return
 
 
-async def _drop_old(generations: Generations, live: int) -> None:
-    """Drop what earlier generations left, when no router is on it any more; then wait for ever."""
+async def _drop_old(generations: Generations, live: int, fold: Fold) -> None:
+    """Take over and drop what earlier generations left, when no router is on them any more; then wait for
+    ever."""
     await asyncio.sleep(KEEP_OLD_S)
+    await patiently(fold.missing_issues)
     if dropped := await patiently(lambda: generations.drop_old(COLLECTIONS, keep=live)):
         log.info("old generations dropped", collections=dropped)
     await asyncio.Event().wait()
-
-
-Told = Callable[[str, int, int], None]
-
-
-async def fold_everything(settings: Settings, store: CaseStore, told: Told) -> None:
-    """Fill `store` from the log alone. `told` gets what is read, how many records, and of how many."""
-
-    def progress(what: str) -> Callable[[int, int], None]:
-        return lambda done, total: told(what, done, total)
-
-    await store.begin()
-    fold = Fold(store, LogReader(settings))
-    await fold.lifecycle(progress=progress("lifecycle"))
-    await fold.issues(progress=progress("words"))
-    # What was decided meanwhile: little, so that taking over takes no longer than it must.
-    await fold.lifecycle()
-    await store.finish()
 
 
 async def rebuild(settings: Settings) -> None:
@@ -245,9 +245,9 @@ async def rebuild(settings: Settings) -> None:
         generations = Generations(db, GROUP)
         number = await generations.begin()
         tell(f"building generation {number} of the cases")
-        store = CaseStore(db, number)
+        store = CaseStore(db, number, filling=True)
         await store.prepare()
-        await fold_everything(settings, store, _say_progress)
+        await Fold(store, LogReader(settings)).everything(_say_progress)
         assigned, waiting = await store.counts()
         tell(f"generation {number} has caught up: {assigned} assigned, {waiting} in triage")
         await generations.switch(number)

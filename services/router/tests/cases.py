@@ -5,6 +5,7 @@ elsewhere; triage staff tom, supervisor sue. Working days are plain weekdays of 
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -115,6 +116,15 @@ SOURCES = {"opinion.seen": "/notifier/ann", "case.due": "/router", "case.review"
 TYPE_OF = {model: type_ for type_, model in inbound.MODELS.items()}
 
 
+@dataclass(frozen=True)
+class Spoken:
+    """A command, in which city it was decided, and how."""
+
+    command: Event
+    context: CityContext
+    decision: Decision
+
+
 class Talk:
     """One case and everything that is said to it. `at` is hours after Monday 10:00 in the city."""
 
@@ -123,6 +133,7 @@ class Talk:
         self.context = context or a_context()
         self.known: Case | None = None
         self.log: list[Event] = []
+        self.heard: list[Spoken] = []
         self.last: Decision | None = None
         self.said = 0
 
@@ -150,6 +161,7 @@ class Talk:
     def hears(self, command: Event) -> Decision:
         decision = decide(self.known, command, self.context)
         self.known = decision.case
+        self.heard.append(Spoken(command, self.context, decision))
         self.log += decision.events
         self.last = decision
         return decision

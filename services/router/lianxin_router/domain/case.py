@@ -47,6 +47,7 @@ class Case(Struct, frozen=True, kw_only=True):
 
     `opened` is None for an id of which only refusals are known: nobody has submitted it (`stage` is then
     `submitted`, and nothing but a submission is accepted). `updated` is the time of the latest event.
+    `first_issue` and `issue_grid`: the issue that it joined first, and in which grid that was.
     """
 
     id: str
@@ -72,6 +73,8 @@ class Case(Struct, frozen=True, kw_only=True):
     topic: str | None = None
     explanation: Explanation | None = None
     issue: str | None = None
+    first_issue: str | None = None
+    issue_grid: str | None = None
     supporters: frozenset[str] = frozenset()
 
     assignee: str | None = None

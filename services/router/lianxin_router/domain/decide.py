@@ -28,11 +28,19 @@ def decide(case: Case | None, command: Event, context: Context) -> Decision:
     refusal changes nothing but the case's sequence and latest time.
     """
     story = Story(case, command)
+    answer(story, command, context)
+    return story.decision()
+
+
+def answer(story: Story, command: Event, context: Context) -> None:
+    """Tell in `story` what follows from `command`. Raises `Diverged` where that can't be what was published
+    of it."""
+    case = story.case if story.exists else None
     if why := check_source(command):
         # Whoever may not speak doesn't move the clock either.
         story.at = case.updated if case else story.at
         story.refuse(why)
-        return story.decision()
+        return
     if case is not None and case.replayed and command.type == "case.review":
         # The registry is loaded by the wall clock, which says nothing to a case on replayed time.
         story.at = case.updated
@@ -42,7 +50,6 @@ def decide(case: Case | None, command: Event, context: Context) -> Decision:
     if why is not None:
         story.refuse(why)
     settle(story, context)
-    return story.decision()
 
 
 def merge(case: Case, issue: str, cause: Event) -> Decision:

@@ -63,6 +63,7 @@ def _triaged(case: Case, data: lifecycle.Triaged, at: datetime) -> Changes:
         "assignee": None,
         "triage_due": data.due,
         "grid": data.grid,
+        "issue_grid": _issue_grid(case, data.grid),
         "street": data.street,
         "district": data.district,
         "topic": data.topic,
@@ -81,6 +82,7 @@ def _assigned(case: Case, data: lifecycle.Assigned, at: datetime) -> Changes:
         "seen": False,
         "assignments": data.attempt,
         "grid": data.grid,
+        "issue_grid": _issue_grid(case, data.grid),
         "street": data.street,
         "district": data.district,
         "topic": data.topic,
@@ -221,8 +223,18 @@ def _reminded(case: Case, data: lifecycle.Reminded, at: datetime) -> Changes:
     return {"reminded": case.reminded | {data.clock}}
 
 
-def _in_issue(case: Case, data: lifecycle.IssueJoined | lifecycle.IssueMerged, at: datetime) -> Changes:
+def _joined(case: Case, data: lifecycle.IssueJoined, at: datetime) -> Changes:
+    return {"issue": data.issue, "first_issue": case.first_issue or data.issue}
+
+
+def _merged(case: Case, data: lifecycle.IssueMerged, at: datetime) -> Changes:
     return {"issue": data.issue}
+
+
+def _issue_grid(case: Case, grid: str | None) -> str | None:
+    """Who joins an issue is placed in the same decision, where the issue lies; later placings move the case
+    alone."""
+    return case.issue_grid if case.first_issue is None else case.issue_grid or grid
 
 
 def _excluding(case: Case, deputy: str | None) -> tuple[str, ...]:
@@ -264,8 +276,8 @@ _CHANGES: dict[type[msgspec.Struct], Callable[[Case, Any, datetime], Changes]] =
     lifecycle.Breached: _breached,
     lifecycle.Reminded: _reminded,
     lifecycle.ClockChecked: _nothing,
-    lifecycle.IssueJoined: _in_issue,
-    lifecycle.IssueMerged: _in_issue,
+    lifecycle.IssueJoined: _joined,
+    lifecycle.IssueMerged: _merged,
     lifecycle.IssueSurged: _nothing,
     lifecycle.CommandRefused: _nothing,
 }

@@ -72,14 +72,21 @@ def place(
         routed = _to_a_person(routed, arbitration or Reason("all_excluded"))
     elif isinstance(routed, ToTriage) and arbitration:
         routed = msgspec.structs.replace(routed, reasons=(arbitration, *routed.reasons))
-    if why == "submitted" and routed.joined is not None:
+    # Routing may answer otherwise when it is asked again (other loads, another city): what it answered before
+    # an interruption stands where it is published.
+    story.recall(IssueJoined)
+    is_alone = story.case.issue is None and not story.is_retold
+    if why == "submitted" and routed.joined is not None and is_alone:
         joined = routed.joined
         story.tell(IssueJoined(joined.issue, joined.similarity, joined.matched), at)
-    if isinstance(routed, ToDeputy):
+    if story.recall(Assigned, Triaged):
+        pass
+    elif isinstance(routed, ToDeputy):
         _assign(story, context, why, at, routed, words)
     else:
         _triage(story, context, at, routed, words)
-    if why == "submitted" and routed.surge is not None:
+    told_before = story.recall(IssueSurged) or story.is_retold
+    if why == "submitted" and routed.surge is not None and not told_before:
         surge = routed.surge
         supervisors = context.staff_for("supervisor", area_of(story.case))
         story.tell(IssueSurged(surge.issue, surge.cases, surge.hours, supervisors), at)

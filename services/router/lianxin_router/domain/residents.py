@@ -43,14 +43,20 @@ def rate(story: Story, said: inbound.Rated, context: Context) -> Refused | None:
     if said.actor.kind != "resident":
         return refused("not_allowed", actor=said.actor.kind)
     receivers = responsible(case, context)
-    policy = policy_of(case, context)[0]
     part = story.write("rating", said.comment, as_recorded(said.actor))
     story.tell(lifecycle.Rated(said.score, part, receivers))
-    if said.score == "dissatisfied" and case.reopens < policy.max_reopens:
+    conclude(story, context)
+    return None
+
+
+def conclude(story: Story, context: Context) -> None:
+    """What follows from the resident's judgement: the case is closed or reopened."""
+    case = story.case
+    policy = policy_of(case, context)[0]
+    if case.score == "dissatisfied" and case.reopens < policy.max_reopens:
         _reopen(story, context)
     else:
-        story.tell(lifecycle.Closed("rated", said.score))
-    return None
+        story.tell(lifecycle.Closed("rated", case.score))
 
 
 def erase(story: Story, said: inbound.ErasureRequested, context: Context) -> Refused | None:
@@ -79,5 +85,5 @@ def _reopen(story: Story, context: Context) -> None:
     due = case.due and due_once_reopened(case.due, policy, version, story.at, context.calendar)
     receivers = (assignee,) if assignee else ()
     story.tell(lifecycle.Reopened(case.reopens + 1, assignee, receivers, due))
-    if assignee is None:
+    if story.case.assignee is None:
         place(story, context, "reopened", story.at)

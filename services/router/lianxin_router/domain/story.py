@@ -1,9 +1,14 @@
 """How a decision is written down: each event numbered, given its id, and folded into the case at once.
 
 So a later step of the same decision sees what an earlier one did, and what is saved is what the log folds to.
+
+A decision whose first events are in the log already, because whoever made it died while it was published, is
+told again over them: what was published is recalled instead of told, and only what follows is new.
 """
 
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from msgspec import Struct
@@ -45,7 +50,8 @@ class Deletion:
 class Decision:
     """What follows from one command: the case as it is now, and what is to be published, in order.
 
-    `words` and `contacts` go out before `events` (their keys are written once), `deletions` after.
+    `words`, `contacts` and `deletions` are to be in the log before `events`, each of which says whether more
+    of this decision follow: so whoever finds the last of them knows that everything was published.
     """
 
     case: Case
@@ -84,11 +90,21 @@ def number(data: Struct, at: datetime, sequence: int, cause: Event, ordinal: int
     )
 
 
+class Diverged(Exception):
+    """What was published of this decision can't have come out of this telling of it."""
+
+
 class Story:
     """One decision while it is being made. `at` is the command's time, never before the case's latest; what
-    was said of the id before anybody submitted it doesn't count."""
+    was said of the id before anybody submitted it doesn't count.
 
-    def __init__(self, case: Case | None, cause: Event) -> None:
+    `published`: the first events of the same decision that are in the log already. They are taken as they
+    are where the story comes to them; `tell` and `decision` raise `Diverged` where it never does.
+    """
+
+    def __init__(self, case: Case | None, cause: Event, published: Sequence[Event] = ()) -> None:
+        self._published = deque(published)
+        self._told = 0
         self._case = case
         self.cause = cause
         self.at = whole_milliseconds(cause.time)
@@ -102,7 +118,7 @@ class Story:
 
     @property
     def exists(self) -> bool:
-        """Whether anything at all is known under this id."""
+        """Whether anything at all is known under this id at this point."""
         return self._case is not None
 
     @property
@@ -114,8 +130,8 @@ class Story:
 
     @property
     def told(self) -> int:
-        """How many events there are so far."""
-        return len(self._events)
+        """How many events there are so far, those that were published before among them."""
+        return self._told
 
     def tell(self, data: Struct, at: datetime | None = None) -> None:
         """Add one event, at the command's time or at an earlier instant that fell due (never before the
@@ -126,10 +142,43 @@ class Story:
             if self._case.opened is not None:
                 moment = max(moment, self._case.updated)
             sequence = self._case.sequence + 1
-        ordinal = self._ordinals[type(data)] = self._ordinals.get(type(data), 0) + 1
-        event = number(data, moment, sequence, self.cause, ordinal)
-        self._case = evolve(self._case, event)
+        event = number(data, moment, sequence, self.cause, self._ordinals.get(type(data), 0) + 1)
+        if self._published:
+            if self._published[0].id != event.id:
+                raise Diverged(f"{event.type} where {self._published[0].type} was published")
+            self._take()
+            return
+        self._fold(event)
         self._events.append(event)
+
+    @property
+    def is_retold(self) -> bool:
+        """Whether what comes next is published already."""
+        return bool(self._published)
+
+    def recall(self, *types: type[Struct]) -> bool:
+        """Take the next published event if it is of one of `types`; whether it was. For a choice that depends
+        on more than the case and the command, and so need not come out the same again."""
+        if not self._published or type(self._published[0].data) not in types:
+            return False
+        self._take()
+        return True
+
+    def recall_all(self) -> None:
+        """Take every published event, and go on from there."""
+        while self._published:
+            self._take()
+        if self._case is not None:
+            self.at = max(self.at, self._case.updated)
+
+    def _take(self) -> None:
+        self._fold(self._published.popleft())
+
+    def _fold(self, event: Event) -> None:
+        kind = type(event.data)
+        self._ordinals[kind] = self._ordinals.get(kind, 0) + 1
+        self._told += 1
+        self._case = evolve(self._case, event)
 
     def refuse(self, why: Refused) -> None:
         """Leave the trace of a command that changed nothing."""
@@ -158,10 +207,11 @@ class Story:
             self._deletions += (Deletion(topic, part_key(case.id, part)) for part in parts)
 
     def decision(self) -> Decision:
-        """The finished decision."""
-        return Decision(
-            self.case, tuple(self._events), tuple(self._words), tuple(self._contacts), tuple(self._deletions)
-        )
+        """The finished decision: what is new of it."""
+        if self._published:
+            raise Diverged(f"{self._published[0].type} was published and never told")
+        events = (*(replace(event, continues=True) for event in self._events[:-1]), *self._events[-1:])
+        return Decision(self.case, events, tuple(self._words), tuple(self._contacts), tuple(self._deletions))
 
 
 def whole_milliseconds(at: datetime) -> datetime:
