@@ -16,6 +16,7 @@ from lianxin_contracts import lifecycle as decided
 from lianxin_contracts.envelope import Event
 from lianxin_contracts.inbound import Moment, Score
 
+SUBMITTED = "opinion.submitted"
 # The parts whose words are written for the resident, or by him. Notes between deputies and staff are not.
 RESIDENTS_WORDS = frozenset({"opinion", "answer", "resolve", "rating"})
 
@@ -78,16 +79,17 @@ def fold(before: Tracked | None, event: Event) -> Tracked | None:
     changes = effect(tracked, event.data, event.time) if effect is not None else {}
     step = _step(event)
     if step is not None:
-        changes["timeline"] = (*tracked.timeline, step)
+        changes["timeline"] = _with(tracked.timeline, step)
     return replace(tracked, sequence=event.sequence, **changes)
 
 
-def _submitted(_: Tracked, data: decided.Submitted, at: datetime) -> Changes:
+def _submitted(tracked: Tracked, data: decided.Submitted, at: datetime) -> Changes:
     return {
         "opened": True,
         "channel": data.channel,
         "digest": data.digest,
-        "submitted_at": at,
+        # The first counts: an opinion that could not be read at first is submitted again when it can be.
+        "submitted_at": tracked.submitted_at or at,
         "language": data.language,
         "topic": data.topic,
     }
@@ -140,6 +142,16 @@ _EFFECTS: Mapping[type[Struct], Callable[[Tracked, Any, datetime], Changes]] = {
     decided.Closed: lambda *_: {"stage": "closed"},
     decided.Erased: lambda *_: {"erased": True},
 }
+
+
+def _with(timeline: tuple[Step, ...], step: Step) -> tuple[Step, ...]:
+    """`timeline` with `step` at its end. An opinion is submitted once: the second time, when it could be
+    read, brings only its words to the line that there is."""
+    if step.type == SUBMITTED:
+        for at, earlier in enumerate(timeline):
+            if earlier.type == SUBMITTED:
+                return (*timeline[:at], replace(earlier, words=step.words), *timeline[at + 1 :])
+    return (*timeline, step)
 
 
 def _step(event: Event) -> Step | None:

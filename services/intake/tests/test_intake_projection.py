@@ -174,6 +174,19 @@ def test_a_refusal_for_an_id_that_nobody_submitted_opens_nothing() -> None:
     assert after(lifecycle.CommandRefused("opinion.rated", "unknown"), SUBMITTED).opened is True
 
 
+def test_a_submission_that_could_be_read_only_later_keeps_its_first_time_and_one_line() -> None:
+    unread = lifecycle.Submitted(channel="app", digest="", readable=False)
+    triaged = lifecycle.Triaged((), WHY, START)
+    tracked = after(unread, triaged, SUBMITTED, ASSIGNED)
+    assert tracked.submitted_at == START
+    assert (tracked.digest, tracked.opened) == ("d", True)
+    assert [(line.type, line.at, line.words) for line in tracked.timeline] == [
+        ("opinion.submitted", START, "text"),
+        ("opinion.triaged", START + timedelta(hours=1), None),
+        ("opinion.assigned", START + timedelta(hours=3), None),
+    ]
+
+
 def test_a_reopened_case_and_a_resumed_one_have_their_new_due_times() -> None:
     later = lifecycle.DueTimes(DUE.acknowledge, DUE.first_response, START + timedelta(days=30), "p", "1")
     assert after(SUBMITTED, ASSIGNED, lifecycle.Reopened(1, "D1", due=later)).due == later.resolve
