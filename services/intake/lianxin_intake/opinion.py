@@ -7,7 +7,7 @@ its field.
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import msgspec
@@ -30,6 +30,9 @@ DEFAULT_LANGUAGE = "zh"
 CLOCK_SKEW = timedelta(minutes=5)
 # How late a phone desk or an offline outbox may bring in what it was told. Design, section 3.
 LATEST_ENTRY = timedelta(days=7)
+# Nothing is older: what replay may bring in was kept by computers. The first years that a datetime can hold
+# have moments that don't exist in UTC.
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # all but tab, line feed, carriage return
 _CONTROL_OR_BREAK = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -224,6 +227,8 @@ def time_faults(occurred_at: datetime, now: datetime, *, any_age: bool) -> list[
         return [Fault("occurred_at", "no_zone", "Give a time zone, such as 2026-11-23T08:00:00+08:00.")]
     if occurred_at > now + CLOCK_SKEW:
         return [Fault("occurred_at", "in_the_future", "The time lies in the future.")]
+    if occurred_at < EARLIEST:
+        return [Fault("occurred_at", "out_of_range", f"The time lies before the year {EARLIEST.year}.")]
     if not any_age and occurred_at < now - LATEST_ENTRY:
         return [Fault("occurred_at", "too_long_ago", f"At most {LATEST_ENTRY.days} days ago.")]
     return []

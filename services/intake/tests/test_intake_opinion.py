@@ -128,5 +128,12 @@ def test_an_earlier_time_may_be_a_week_old_or_any_age_for_replay(
     assert [fault.code for fault in found] == ([code] if code else [])
 
 
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+08:00", "1969-12-31T23:59:59Z"])
+def test_a_time_before_computers_kept_any_is_a_fault_and_no_error(text: str) -> None:
+    """The first of them does not exist in UTC: writing it raised OverflowError."""
+    found = opinion.time_faults(datetime.fromisoformat(text), NOW, any_age=True)
+    assert [fault.code for fault in found] == ["out_of_range"]
+
+
 def test_a_time_needs_its_zone() -> None:
     assert opinion.time_faults(NOW.replace(tzinfo=None), NOW, any_age=True)[0].code == "no_zone"
