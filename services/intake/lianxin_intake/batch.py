@@ -1,15 +1,14 @@
 """`POST /v1/opinions:batch`: many opinions in, one result line out for each line in, in order, while more
 come.
 
-Memory is bounded on both sides. In: a window of lines is judged and handed in before the next chunk is
-read. Out: many clients read nothing until they have sent everything, so results wait on disk and never
-hold up the reading.
+Memory and disk are bounded on both sides. In: a window of lines is judged and handed in before the next
+chunk is read. Out: many clients read nothing until they have sent everything, so results wait on disk, up
+to a limit; beyond it no line is taken until some were read, and where nobody reads, the upload ends.
 """
 
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator
-from typing import Any
 
 import msgspec
 from fastapi import APIRouter
@@ -23,7 +22,6 @@ from lianxin_contracts.registry import Snapshot
 from lianxin_intake import opinion
 from lianxin_intake.context import Intake, RawRoute
 from lianxin_intake.documentation import BATCH
-from lianxin_intake.door import Prepared
 from lianxin_intake.reading import (
     NDJSON,
     Line,
@@ -33,6 +31,7 @@ from lianxin_intake.reading import (
     idempotency_key,
     require_type,
 )
+from lianxin_intake.results import Outcome, judged, results_of
 from lianxin_intake.rights import Caller
 
 log = get_logger(__name__)
@@ -41,6 +40,10 @@ log = get_logger(__name__)
 WINDOW = 500
 # Results up to this size stay in memory, the rest waits in a temporary file; bytes.
 SPOOL_BYTES = 1024 * 1024
+# What may wait there unread, bytes: the results of some 300,000 lines.
+MOST_UNREAD_BYTES = 64 * 1024 * 1024
+# How long an upload stands still for a client that does not read its results, seconds.
+READ_PATIENCE_S = 30.0
 _READ_BYTES = 64 * 1024
 
 
@@ -52,6 +55,9 @@ def batch_routes(intake: Intake) -> APIRouter:
     async def submit_batch(request: Request) -> Response:
         """Hand in many opinions, one JSON object a line. Each line is judged on its own and gets its own
         result line with `line` (from 1) and `status`: 202 with the receipt, else a `problem`.
+
+        Some 300,000 results wait for a client that sends everything before it reads; who sends more must
+        read while sending, else the last result says from which line on nothing was taken.
 
         A line's id is stable through its `external_id`, else through the request's Idempotency-Key and
         the line's number: the same upload sent again counts once.
@@ -99,7 +105,7 @@ class Upload:
 
     async def results(self, request: Request) -> AsyncIterator[bytes]:
         """The result lines, as they come about."""
-        with Spool() as spool:
+        with Spool(MOST_UNREAD_BYTES) as spool:
             reading = asyncio.create_task(self._read(request, spool), name="batch")
             try:
                 async for chunk in spool.chunks():
@@ -112,36 +118,44 @@ class Upload:
     async def _read(self, request: Request, spool: "Spool") -> None:
         splitter = LineSplitter(opinion.MAX_BYTES)
         try:
+            taking = True
             async for chunk in chunks_of(request):
-                await self._handle(list(splitter.feed(chunk)), spool)
-            await self._handle(list(splitter.end()), spool)
+                # What is not taken any more is read all the same: the client may read only when all is sent.
+                taking = taking and await self._handle(list(splitter.feed(chunk)), spool)
+            if taking:
+                await self._handle(list(splitter.end()), spool)
         except ProblemError:
             log.info("a batch ended before its last line", channel=self._caller.channel.id)
         finally:
             spool.end()
 
-    async def _handle(self, lines: list[Line], spool: "Spool") -> None:
+    async def _handle(self, lines: list[Line], spool: "Spool") -> bool:
+        """Whether the upload goes on: False where nobody reads the results."""
         for start in range(0, len(lines), WINDOW):
+            if not await spool.room(READ_PATIENCE_S):
+                log.warning("the results of a batch are not read", channel=self._caller.channel.id)
+                spool.write(unread(lines[start].number))
+                return False
             spool.write(await self._window(lines[start : start + WINDOW]))
+            await asyncio.sleep(0)  # a window that holds only faults has waited for nothing
+        return True
 
     async def _window(self, lines: list[Line]) -> bytes:
         """Judge and hand in up to `WINDOW` lines; their result lines."""
-        judged = [await self._judge(line) for line in lines]
-        prepared = [outcome for outcome in judged if isinstance(outcome, Prepared)]
-        answers = iter(await self._intake.door.hand_in(prepared))
-        results = bytearray()
-        for line, outcome in zip(lines, judged, strict=True):
-            refused = next(answers) if isinstance(outcome, Prepared) else outcome
-            if refused is None:
-                assert isinstance(outcome, Prepared)
-                result = {"line": line.number, "status": 202, **self._intake.receipt(outcome)}
-            else:
-                result = {"line": line.number, "status": refused.status, "problem": problem_body(refused)}
-            results += msgspec.json.encode(result) + b"\n"
-        return bytes(results)
+        outcomes = [await self._judge(line) for line in lines]
+        results = await results_of(self._intake, outcomes)
+        return b"".join(
+            msgspec.json.encode({"line": line.number, **result}) + b"\n"
+            for line, result in zip(lines, results, strict=True)
+        )
 
-    async def _judge(self, line: Line) -> Prepared | ProblemError:
-        if line.raw is None:
+    async def _judge(self, line: Line) -> Outcome:
+        # An upload is slowed down, not refused: it is read no faster than its key may send. Every line
+        # counts, an empty one too: each costs a result.
+        while wait := self._intake.rates.take(self._caller.key):  # noqa: ASYNC110 - time alone ends this wait
+            await asyncio.sleep(wait)
+        raw = line.raw
+        if raw is None:
             return ProblemError(
                 413,
                 "too_large",
@@ -149,44 +163,43 @@ class Upload:
                 f"At most {opinion.MAX_BYTES} bytes.",
                 limit=opinion.MAX_BYTES,
             )
-        if not line.raw.strip():
+        if not raw.strip():
             return ProblemError(400, "empty_line", "The line is empty", "Send one JSON object on each line.")
-        # An upload is slowed down, not refused: it reads no faster than its key may send.
-        while wait := self._intake.rates.take(self._caller.key):  # noqa: ASYNC110 - time alone ends this wait
-            await asyncio.sleep(wait)
-        try:
-            return self._intake.door.prepare(
-                line.raw,
+        return judged(
+            lambda: self._intake.door.prepare(
+                raw,
                 self._caller,
                 self._city,
                 line=f"{self._key}/{line.number}" if self._key is not None else None,
                 traceparent=self._traceparent,
             )
-        except ProblemError as error:
-            return error
+        )
 
 
-def problem_body(error: ProblemError) -> dict[str, Any]:
-    """What a problem document says, without `status`, which the line has."""
-    body: dict[str, Any] = {
-        "type": f"urn:lianxin:problem:{error.code}",
-        "code": error.code,
-        "title": error.title,
+def unread(line: int) -> bytes:
+    """The last result line of an upload whose results nobody read: `line` and all after it were not taken."""
+    problem = {
+        "type": "urn:lianxin:problem:results_unread",
+        "code": "results_unread",
+        "title": "The results were not read",
+        "detail": "This line and all after it were not taken. Read the results while sending, or send fewer "
+        "lines at once; send again from this line on.",
     }
-    if error.detail:
-        body["detail"] = error.detail
-    return body | error.extra
+    return msgspec.json.encode({"line": line, "status": 503, "problem": problem}) + b"\n"
 
 
 class Spool:
-    """What was written and not read yet: in memory up to `SPOOL_BYTES`, beyond that in a temporary file."""
+    """What was written and not read yet: in memory up to `SPOOL_BYTES`, beyond that in a temporary file; of
+    `most` bytes at most, and the results of one window."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._file = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115 - closed with self
         self._written = 0
         self._read = 0
         self._ended = False
         self._more = asyncio.Event()
+        self._less = asyncio.Event()
 
     def __enter__(self) -> "Spool":
         return self
@@ -200,6 +213,18 @@ class Spool:
         self._file.write(chunk)
         self._written += len(chunk)
         self._more.set()
+
+    async def room(self, patience_s: float) -> bool:
+        """Wait until there is room for more; False where nobody read anything for `patience_s` seconds. What
+        was read makes room when all is read: only then the file shrinks."""
+        while self._written >= self._most:
+            self._less.clear()
+            try:
+                async with asyncio.timeout(patience_s):
+                    await self._less.wait()
+            except TimeoutError:
+                return False
+        return True
 
     def end(self) -> None:
         """Nothing more will be written."""
@@ -218,6 +243,7 @@ class Spool:
                     self._file.seek(0)
                     self._file.truncate()
                     self._read = self._written = 0
+                self._less.set()
                 yield chunk
             elif self._ended:
                 return

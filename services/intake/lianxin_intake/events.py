@@ -6,15 +6,14 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lianxin_chassis.problems import ProblemError
 from lianxin_contracts.registry import Snapshot
 from lianxin_intake import cloudevents, opinion
-from lianxin_intake.batch import problem_body
 from lianxin_intake.cloudevents import Submission
 from lianxin_intake.context import Intake, RawRoute, json_response
 from lianxin_intake.documentation import EVENTS
 from lianxin_intake.door import Prepared
 from lianxin_intake.reading import Headers, headers_of, read_body
+from lianxin_intake.results import Outcome, judged, results_of
 from lianxin_intake.rights import Caller
 
 
@@ -27,9 +26,10 @@ def event_routes(intake: Intake) -> APIRouter:
         """Hand in an opinion as a CloudEvent of type `opinion.submitted`, in binary, structured or
         batched mode.
 
-        `source` and `id` name the event: the same two again count once. A single event is answered like
-        POST /v1/opinions; a batch with 200 and `results`, one for each event, in order, judged on its
-        own.
+        `source` and `id` name the event: the same two again count once, so no Idempotency-Key is needed
+        and none is heeded. A single event is answered like POST /v1/opinions; a batch with 200 and
+        `results`, one for each event, in order, judged on its own. Each event counts against the key's
+        rate; of those beyond it each is refused with 429 and may be sent again.
         """
         headers = headers_of(request)
         caller, city = intake.submitter(headers)
@@ -60,19 +60,13 @@ def _prepare(intake: Intake, caller: Caller, city: Snapshot, headers: Headers, e
 async def _batch(
     intake: Intake, caller: Caller, city: Snapshot, headers: Headers, body: bytes
 ) -> list[dict[str, Any]]:
-    judged: list[Prepared | ProblemError] = []
-    for event in cloudevents.batched(body):
-        try:
-            judged.append(_prepare(intake, caller, city, headers, cloudevents.from_json(event)))
-        except ProblemError as error:
-            judged.append(error)
-    answers = iter(await intake.door.hand_in([one for one in judged if isinstance(one, Prepared)]))
-    results: list[dict[str, Any]] = []
-    for outcome in judged:
-        refused = next(answers) if isinstance(outcome, Prepared) else outcome
-        if refused is not None:
-            results.append({"status": refused.status, "problem": problem_body(refused)})
-        else:
-            assert isinstance(outcome, Prepared)
-            results.append({"status": 202, **intake.receipt(outcome)})
-    return results
+    outcomes: list[Outcome] = []
+    for number, event in enumerate(cloudevents.batched(body)):
+
+        def prepare(event: dict[str, Any] = event, number: int = number) -> Prepared:
+            if number:  # the first is the request, which was charged before it was read
+                intake.require_rate(caller)
+            return _prepare(intake, caller, city, headers, cloudevents.from_json(event))
+
+        outcomes.append(judged(prepare))
+    return await results_of(intake, outcomes)

@@ -1,5 +1,7 @@
 """Cutting uploads into lines, keys and limits."""
 
+import asyncio
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -81,13 +83,23 @@ def test_parameters_of_a_media_type_do_not_matter() -> None:
 
 
 async def test_a_spool_gives_back_what_was_written_in_order_also_from_disk() -> None:
-    with Spool() as spool:
+    with Spool(most=1 << 30) as spool:
         pieces = [bytes([number]) * 70_000 for number in range(40)]
         assert sum(map(len, pieces)) > SPOOL_BYTES
         for piece in pieces:
             spool.write(piece)
         spool.end()
         assert b"".join([chunk async for chunk in spool.chunks()]) == b"".join(pieces)
+
+
+async def test_a_spool_that_is_full_has_room_again_when_all_was_read() -> None:
+    with Spool(most=100) as spool:
+        spool.write(b"x" * 100)
+        assert not await spool.room(patience_s=0.01)
+        reading = spool.chunks()
+        waiting = asyncio.create_task(spool.room(patience_s=30))
+        assert await anext(reading) == b"x" * 100
+        assert await waiting
 
 
 def test_a_bucket_fills_at_its_rate_up_to_its_burst() -> None:
