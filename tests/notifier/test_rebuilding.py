@@ -41,6 +41,14 @@ def live(mongo: Any) -> int:
     return int(mongo["projections"].find_one({"_id": "notifier"})["live"])
 
 
+def begun(mongo: Any) -> bool:
+    """Whether a rebuild has begun a generation that can be gone on with: every collection has its mark."""
+    building = mongo["projections"].find_one({"_id": "notifier"})["building"]
+    return bool(building) and all(
+        mongo[f"{base}.g{building}"].find_one({"_id": "~mark"}) for base in (*BASES, "pending")
+    )
+
+
 def state(mongo: Any) -> dict[str, dict[str, Any]]:
     """Everything in the live generation and the numbers of every inbox."""
     generation = live(mongo)
@@ -198,7 +206,7 @@ def test_a_rebuild_that_was_killed_is_gone_on_with(
         before, generation = state(mongo), live(mongo)
         rebuilding = make_worker()
         spawned = rebuilding.command("--rebuild")
-        eventually(lambda: mongo["projections"].find_one({"_id": "notifier"})["building"])
+        eventually(lambda: begun(mongo))
         spawned.kill()
         building = mongo["projections"].find_one({"_id": "notifier"})["building"]
         rebuilding.run("--rebuild", timeout=120)
