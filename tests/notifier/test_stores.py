@@ -16,7 +16,7 @@ from lianxin_contracts.deliveries import InboxEntry
 from lianxin_notifier.alerts import Due
 from lianxin_notifier.delivery_store import DeliveryStore
 from lianxin_notifier.inbox import Alert, CommandResult, Opinion, Seat
-from lianxin_notifier.ledger import LOG, NumberLedger
+from lianxin_notifier.ledger import LOG, RECEIVERS, NumberLedger
 from lianxin_notifier.store import ProjectionStore
 from tests.support.databases import Database
 
@@ -132,6 +132,7 @@ class TestNumbers:
         await ledger.set_state("building")
         await ledger.restore(given)
         await ledger.restore(given)
+        await ledger.set_state("built")
         assert await ledger.number([alert("b"), alert("c")], AT) == [
             given[1],
             (await ledger.after("D1", 2, 1))[0],
@@ -147,6 +148,40 @@ class TestNumbers:
         with pytest.raises(Lost):
             await ledger.require()
         assert await db[LOG].find_one({"_id": {"$ne": MARK}}) is None
+
+    async def test_a_ledger_that_is_being_restored_gives_and_shows_no_numbers(
+        self, ledger: NumberLedger
+    ) -> None:
+        given = await ledger.number([alert("a"), alert("b")], AT)
+        await ledger.clear()
+        await ledger.set_state("building")
+        await ledger.restore(given[1:])  # partitions come back in any order
+        for asked in (
+            lambda: ledger.number([alert("c")], AT),
+            lambda: ledger.after("D1", 0, 10),
+            lambda: ledger.last("D1"),
+            ledger.require,
+        ):
+            with pytest.raises(Lost):
+                await asked()
+        await ledger.restore(given[:1])
+        await ledger.set_state("built")
+        assert await ledger.last("D1") == 2
+        assert await ledger.after("D1", 0, 10) == given
+
+    @pytest.mark.parametrize("dropped", [LOG, RECEIVERS])
+    async def test_one_dropped_collection_is_enough_to_lose_the_ledger(
+        self, db: Handle, ledger: NumberLedger, dropped: str
+    ) -> None:
+        await ledger.number([alert("a")], AT)
+        await db.drop_collection(dropped)
+        for asked in (lambda: ledger.number([alert("b")], AT), lambda: ledger.last("D1"), ledger.require):
+            with pytest.raises(Lost):
+                await asked()
+
+    async def test_where_numbers_stand_is_known_of_many_receivers_at_once(self, ledger: NumberLedger) -> None:
+        await ledger.number([alert("a"), alert("b"), alert("a", "D2")], AT)
+        assert await ledger.stands(["D1", "D2", "D3"]) == {"D1": 2, "D2": 1}
 
 
 class TestDeliveries:

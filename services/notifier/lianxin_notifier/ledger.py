@@ -7,6 +7,10 @@ one number, whichever generation or worker asks first, and no number changes whe
 Numbers of one receiver appear without a gap and in order, also when several workers give them: number n+1 can
 only be written by one who has seen n, because a number that is taken can't be written a second time. A stream
 that has shown n therefore never finds a smaller one later.
+
+That holds for a whole ledger only. While it is lost, or restored in whatever order its log is read, nobody
+numbers by it and nobody is shown anything of it. What was numbered and never told, because its worker died,
+is numbered anew after a restoration, and its old number may then belong to nobody.
 """
 
 import asyncio
@@ -19,7 +23,7 @@ from pymongo import InsertOne, UpdateOne
 from pymongo.errors import BulkWriteError
 
 from lianxin_chassis.database import Database, Document
-from lianxin_chassis.marks import MARK, Lost, mark, state_of
+from lianxin_chassis.marks import BUILT, MARK, Lost, mark, state_of
 from lianxin_notifier.alerts import INBOX, Numbered, alert_id, numbered
 from lianxin_notifier.documents import only_duplicates, starting_with, write_again
 from lianxin_notifier.inbox import Alert
@@ -30,7 +34,7 @@ DIGITS = 12  # of a number in an `_id`, so that text order is number order
 
 
 class NumberLedger:
-    """Gives and remembers numbers. Raises PyMongo's errors, and `Lost` where its collections were dropped."""
+    """Gives and remembers numbers. Raises PyMongo's errors, and `Lost` while it is not whole."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -57,9 +61,9 @@ class NumberLedger:
         await self.prepare()
 
     async def require(self) -> None:
-        """Raises `Lost` where the collections were dropped: what was given since they were is void."""
-        if await self._receivers.find_one({"_id": MARK}) is None:
-            raise Lost(RECEIVERS)
+        """Raises `Lost` unless the collections are whole: what was given since they were dropped is void."""
+        if await self.state() != BUILT:
+            raise Lost(LOG)
 
     async def number(self, alerts: Sequence[Alert], at: datetime) -> list[Numbered]:
         """Give each of `alerts` its number, the one that it already has if it has one. In the order given.
@@ -70,7 +74,8 @@ class NumberLedger:
             return []
         done: dict[str, Numbered] = {}
         waiting = list({alert_id(a.cause, a.receiver, INBOX): a for a in alerts}.values())
-        last = await self._hints({alert.receiver for alert in waiting})
+        await self.require()
+        last = await self.stands({alert.receiver for alert in waiting})
         while waiting:
             planned = _plan(waiting, last, at)
             inserted = await self._insert(planned)
@@ -98,11 +103,28 @@ class NumberLedger:
     async def after(self, receiver: str, number: int, limit: int) -> list[Numbered]:
         """The receiver's alerts with numbers above `number`, in order, at most `limit`."""
         condition = starting_with(receiver) | {"$gt": _id(receiver, number)}
+        await self.require()
         found = await self._log.find({"_id": condition}).sort("_id", 1).limit(limit).to_list(limit)
+        await self.require()  # neither dropped meanwhile, nor still incomplete when it was read
         return [_from_document(document) for document in found]
 
     async def last(self, receiver: str) -> int:
         """The receiver's highest number; 0 where there is none."""
+        await self.require()
+        highest = await self._highest(receiver)
+        await self.require()
+        return highest
+
+    async def stands(self, receivers: Iterable[str]) -> dict[str, int]:
+        """About where each receiver's numbers stand: never above, and below only where a worker died. In one
+        query; a receiver without numbers is absent. Raises `Lost` where the collection was dropped."""
+        found = await self._receivers.find({"_id": {"$in": [*receivers, MARK]}}).to_list(None)
+        stands = {str(document["_id"]): int(document.get("number", 0)) for document in found}
+        if stands.pop(MARK, None) is None:
+            raise Lost(RECEIVERS)
+        return stands
+
+    async def _highest(self, receiver: str) -> int:
         found = await self._log.find({"_id": starting_with(receiver)}).sort("_id", -1).limit(1).to_list(1)
         return int(found[0]["number"]) if found else 0
 
@@ -121,17 +143,9 @@ class NumberLedger:
             return int(error.details["writeErrors"][0]["index"])
         return len(planned)
 
-    async def _hints(self, receivers: set[str]) -> dict[str, int]:
-        """About where each receiver's numbers stand: never above, and below only where a worker died."""
-        found = await self._receivers.find({"_id": {"$in": [*receivers, MARK]}}).to_list(None)
-        hints = {document["_id"]: int(document.get("number", 0)) for document in found}
-        if MARK not in hints:
-            raise Lost(RECEIVERS)
-        return hints
-
     async def _true_last(self, receivers: set[str]) -> dict[str, int]:
         order = sorted(receivers)
-        return dict(zip(order, await asyncio.gather(*map(self.last, order)), strict=True))
+        return dict(zip(order, await asyncio.gather(*map(self._highest, order)), strict=True))
 
     async def _remember(self, entries: Iterable[Numbered]) -> None:
         highest: dict[str, int] = {}

@@ -118,9 +118,7 @@ class Rebuild:
         lost = None in states
         if lost:
             self._say("the record of alerts was lost, reading all of it back")
-            for part in (self._ledger, self._deliveries):
-                await patiently(part.clear)
-                await patiently(lambda part=part: part.set_state(BUILDING))  # type: ignore[misc]
+            await self._clear_records()
         group = await patiently(self._reading_group)
         consumer = Consumer(
             self._settings,
@@ -132,8 +130,6 @@ class Rebuild:
         )
         running = asyncio.create_task(consumer.run(), name="rebuild-deliveries")
         try:
-            if lost:
-                await asyncio.sleep(self._settle_s)
             await self._reach_the_end(group, [topics.DELIVERIES], consumer, running)
         finally:
             consumer.stop()
@@ -142,6 +138,19 @@ class Rebuild:
             await patiently(lambda part=part: part.set_state(BUILT))  # type: ignore[misc]
         await patiently(self._forget_reading_group)
         self._say(f"{self._handled} records of alerts read")
+
+    async def _clear_records(self) -> None:
+        """Empty ledger and deliveries, to be filled from their log. A worker that has not noticed yet may be
+        writing a last batch: what it still publishes is read back, what it only writes is cleared away."""
+        parts = (self._ledger, self._deliveries)
+        for part in parts:
+            await patiently(part.clear)
+        await asyncio.sleep(self._settle_s)
+        for part in parts:
+            await patiently(part.clear)
+        await patiently(self._forget_reading_group)  # it may have read part of the log into what is gone
+        for part in parts:
+            await patiently(lambda part=part: part.set_state(BUILDING))  # type: ignore[misc]
 
     async def _take_records(self, messages: list[Message]) -> None:
         inbox: list[Numbered] = []
