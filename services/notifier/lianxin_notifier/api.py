@@ -61,7 +61,7 @@ def create_app(settings: NotifierSettings) -> FastAPI:
         live = LiveStore(db)
         ledger = NumberLedger(db)
         keys = IdempotencyKeys(db)
-        hub = AlertHub(ledger.after)
+        hub = AlertHub(ledger.after, ledger.stands)
         deliveries = Follower(settings, [topics.DELIVERIES], hub.apply, from_end=True)
         followers.append(deliveries)
         notifier = Notifier(
@@ -82,6 +82,7 @@ def create_app(settings: NotifierSettings) -> FastAPI:
         background = [
             _essential(registry.run(), "registry"),
             _essential(deliveries.run(), "deliveries"),
+            _essential(hub.watch(), "streams"),
             _essential(live.follow(), "generation"),
             _essential(patiently(keys.prepare), "indexes"),
         ]

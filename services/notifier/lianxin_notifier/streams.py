@@ -1,15 +1,17 @@
 """Alerts as they come, to whoever has an inbox open: any instance, resumable by number.
 
-The log wakes a stream and brings the alert with it; the database fills in what the stream has not seen. The
-numbers of a receiver have no gaps, so a stream knows what it lacks: it sends each number once, in order.
+The log wakes a stream and brings the alert with it. Of the log a stream takes only the number that follows
+the one it sent last; whatever else there is comes from the database, which answers only while its numbers
+are whole. So each number is sent once, in order.
 """
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 
 from lianxin_chassis.logs import get_logger
 from lianxin_chassis.outages import Backoff, outage
+from lianxin_chassis.patience import patiently
 from lianxin_chassis.records import Record
 from lianxin_contracts import codec
 from lianxin_contracts.deliveries import Delivery
@@ -25,31 +27,48 @@ PAGE = 200
 # The log brings every alert; should one be missed (the follower was away), it is found this much later, s.
 LOOK_EVERY_S = 5.0
 
-
-class _Waiting:
-    """What the log has brought for one stream. `overflown`: more came than it holds, and was dropped."""
-
-    def __init__(self) -> None:
-        self.alerts: asyncio.Queue[Numbered] = asyncio.Queue(MOST_WAITING)
-        self.overflown = False
-
-    def put(self, alert: Numbered) -> None:
-        try:
-            self.alerts.put_nowait(alert)
-        except asyncio.QueueFull:
-            self.overflown = True
-
-
 ReadAfter = Callable[[str, int, int], Awaitable[Sequence[Numbered]]]
 """(receiver, number, limit) → the receiver's alerts above that number, in order."""
+ReadStands = Callable[[Iterable[str]], Awaitable[Mapping[str, int]]]
+"""receivers → about where the numbers of each stand; never above."""
+
+
+class _Waiting:
+    """What has come for one stream: alerts from the log, and numbers that the database is known to have.
+    `overflown`: more came than it holds, and was dropped."""
+
+    def __init__(self) -> None:
+        self.news: asyncio.Queue[Numbered | int] = asyncio.Queue(MOST_WAITING)
+        self.overflown = False
+
+    def put(self, news: Numbered | int) -> None:
+        try:
+            self.news.put_nowait(news)
+        except asyncio.QueueFull:
+            self.overflown = True
 
 
 class AlertHub:
     """Hands alerts from the log to the open streams of this process."""
 
-    def __init__(self, read_after: ReadAfter) -> None:
+    def __init__(self, read_after: ReadAfter, read_stands: ReadStands) -> None:
         self._read_after = read_after
+        self._read_stands = read_stands
         self._streams: dict[str, set[_Waiting]] = defaultdict(set)
+
+    async def watch(self) -> None:
+        """Look now and then, for all open streams in one query, whether the database has more than the log
+        has brought. For ever."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            if receivers := list(self._streams):
+                self.behind(await patiently(lambda of=receivers: self._read_stands(of)))  # type: ignore[misc]
+
+    def behind(self, stands: Mapping[str, int]) -> None:
+        """The database has each receiver's alerts up to these numbers: who has sent less looks there."""
+        for receiver, number in stands.items():
+            for waiting in self._streams.get(receiver, ()):
+                waiting.put(number)
 
     def apply(self, record: Record) -> None:
         """One record of `alerts.deliveries`, as the follower reads it. Never raises."""
@@ -85,40 +104,40 @@ class AlertHub:
         try:
             look = True
             while True:
-                if look or (waiting.overflown and waiting.alerts.empty()):
+                if look or (waiting.overflown and waiting.news.empty()):
                     waiting.overflown = False
-                    for alert in await self._patiently(receiver, last):
+                    async for alert in self._stored(receiver, last):
                         last = alert.number
                         yield alert
-                    look = False
-                try:
-                    alert = await asyncio.wait_for(waiting.alerts.get(), LOOK_EVERY_S)
-                except TimeoutError:
-                    look = True
-                    continue
-                if alert.number == last + 1:
-                    last = alert.number
-                    yield alert
-                elif alert.number > last:  # what comes before it stands in the database already
-                    look = True
+                news = await waiting.news.get()
+                if isinstance(news, Numbered) and news.number == last + 1:
+                    look, last = False, news.number
+                    yield news
+                else:  # what comes before it stands in the database already
+                    look = (news if isinstance(news, int) else news.number) > last
         finally:
             OPEN_STREAMS.dec()
             self._streams[receiver].discard(waiting)
             if not self._streams[receiver]:
                 del self._streams[receiver]
 
-    async def _patiently(self, receiver: str, last: int) -> list[Numbered]:
-        """What the database has above `last`, as soon as it answers."""
+    async def _stored(self, receiver: str, last: int) -> AsyncIterator[Numbered]:
+        """What the database has above `last`, page by page."""
+        while page := await self._page(receiver, last):
+            for alert in page:
+                if alert.number != last + 1:
+                    log.warning("numbers are missing", receiver=receiver, after=last, found=alert.number)
+                last = alert.number
+                yield alert
+            if len(page) < PAGE:
+                return
+
+    async def _page(self, receiver: str, last: int) -> Sequence[Numbered]:
+        """The page above `last`, as soon as the database answers."""
         backoff = Backoff(cap_s=5.0)
-        found: list[Numbered] = []
         while True:
             try:
-                while page := await self._read_after(receiver, last, PAGE):
-                    found += page
-                    last = page[-1].number
-                    if len(page) < PAGE:
-                        break
-                return found
+                return await self._read_after(receiver, last, PAGE)
             except Exception as error:
                 if outage(error) is None:
                     raise
