@@ -88,6 +88,7 @@ def ms(text: str) -> int:
         ("month", {"month": "2024-12", "as_of": "2024-12-20"}),
         ("day", {"date": "2024-11-12"}),
         ("day", {"date": "2024-11-06", "as_of": "2024-11-06T12:34:56.789+08:00"}),
+        ("month", {"month": "2025-03", "as_of": "2024-11-20"}),
     ],
 )
 def test_every_figure_of_a_period_s_report_follows_from_the_log(
@@ -118,6 +119,7 @@ def test_a_report_as_of_a_moment_is_the_report_of_the_log_up_to_then(
             "year?year=2024",
             "quarter?date=2024-11-30",
             "closure?from=2024-11-01&to=2025-06-01&by=topic",
+            "month?month=2025-06",  # as known before it begins: the stock is that of `as_of`
         ):
             query = f"/v1/reports/{path}&as_of=2024-12-24T02:00:00Z"
             assert city.get(query).content == then.get(query).content
@@ -151,6 +153,8 @@ def test_a_report_says_nothing_of_when_it_was_made(city: TestClient) -> None:
         ("year?year=MMXXVI", "wrong_window"),
         ("month?month=2026-11&as_of=yesterday", "wrong_window"),
         ("month?month=2026-11&as_of=2026-11-01T00:00:00", "wrong_window"),
+        ("year?year=0001", "wrong_window"),
+        ("day?as_of=9999-12-31T23:00:00Z", "wrong_window"),
         ("closure?from=2026-11-02&to=2026-11-01", "wrong_window"),
         ("closure?from=2026-11-02&to=2026-11-02", "wrong_window"),
         ("closure?from=2026-11-02", "invalid"),

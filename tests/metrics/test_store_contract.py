@@ -147,7 +147,7 @@ async def test_a_window_touches_what_is_open_or_has_something_in_it(store: FactS
     day = 86_400_000
 
     async def touched(first: float, last: float) -> set[str]:
-        return {f.case async for f in store.touching(start + int(first * day), start + int(last * day))}
+        return {f.case async for f in store.touching(start + int(first * day), start + int(last * day) - 1)}
 
     assert await touched(0, 1) == {"open", "closed"}
     # Its resolution was due after seven days, so that week's report counts it as done in time.

@@ -46,15 +46,15 @@ class Reports:
 
     async def of_period(self, kind: str, name: str | None, date: str | None, as_of: str | None) -> Row:
         """The report of a day, month, quarter or year; by default the one in which `as_of` lies."""
-        store, known = self._known(as_of)
+        store, newest, known = self._known(as_of)
         if name is not None and date is not None and kind != "day":
             raise WrongWindow(f"give either `date` or `{kind}`")
         if name is None:
             name = period_name(kind, known if date is None else instant(date, self.zone), self.zone)
-        question = Question(period(kind, name, self.zone), known)
+        question = Question(period(kind, name, self.zone), known, newest)
         async with self._turns:
             return await period_report(
-                store.touching(question.window.start, question.window.end),
+                store.touching(question.begin, question.end),
                 store.alerts_begun(question.window.start, question.window.end),
                 {"report": kind, "name": name},
                 question,
@@ -63,20 +63,20 @@ class Reports:
 
     async def of_closure(self, start: str, end: str, by: By | None, as_of: str | None) -> Row:
         """How long cases took."""
-        store, known = self._known(as_of)
-        question = Question(between(start, end, self.zone), known)
+        store, newest, known = self._known(as_of)
+        question = Question(between(start, end, self.zone), known, newest)
         async with self._turns:
-            cases = store.touching(question.window.start, question.window.end)
+            cases = store.touching(question.begin, question.end)
             return await closure_report(
                 cases, by, {"report": "closure", "name": by or "all"}, question, self.zone
             )
 
-    def _known(self, as_of: str | None) -> tuple[FactStore, int]:
-        """The store to read, and `as_of` in ms: as given, or the newest event."""
+    def _known(self, as_of: str | None) -> tuple[FactStore, int, int]:
+        """The store to read, the time of its newest event, and `as_of` in ms: as given, or that time."""
         store, newest = self._refresher.store, self._refresher.newest
         if store is None or newest is None:
             raise ProblemError(503, "not_ready", "The figures are not read yet", headers={"Retry-After": "2"})
-        return store, newest if as_of is None else instant(as_of, self.zone)
+        return store, newest, newest if as_of is None else instant(as_of, self.zone)
 
 
 def create_app(settings: MetricsSettings) -> FastAPI:

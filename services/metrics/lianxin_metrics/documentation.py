@@ -32,7 +32,9 @@ def document() -> str:
         "",
         "Windows are half-open, on civil dates of the city's zone. A report knows what happened up to "
         "`as_of` (by default the newest event) and nothing later, so asked again it gives the same "
-        "bytes; every figure can be had as of any moment. A case is grouped by the district and first-level "
+        "bytes; every figure can be had as of any moment. An `as_of` after the newest event asks for all "
+        "that is known, so its answer changes when more is. `complete` says that both `as_of` and the newest "
+        "event have reached the window's end. A case is grouped by the district and first-level "
         "topic in which it is at `as_of`; `/v1/reports/closure` groups as the panels do, by where it was "
         "when it was resolved or closed. Rates give n and Wilson's 95% interval, and null where n is 0. "
         "Percentiles are by nearest rank; sums are integer milliseconds.",

@@ -19,10 +19,18 @@ Added = int | tuple[int, bool]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked: about `window`, with what is known at `as_of` (ms)."""
+    """What is asked: about `window`, with what is known at `as_of` (ms). `newest` is the time of the newest
+    event that is in the facts: a later `as_of` asks for all of them, and nobody knows yet what else belongs
+    to it."""
 
     window: Window
     as_of: int
+    newest: int
+
+    @property
+    def begin(self) -> int:
+        """The first instant that counts: a stock is counted at `as_of`, also before the window begins."""
+        return min(self.window.start, self.end)
 
     @property
     def end(self) -> int:

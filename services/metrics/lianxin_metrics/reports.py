@@ -142,7 +142,7 @@ def _report(heading: Row, question: Question, zone: ZoneInfo, rows: list[Row]) -
         "from": written(question.window.start, zone),
         "to": written(question.window.end, zone),
         "as_of": written(question.as_of, zone) if question.as_of else None,
-        "complete": question.as_of >= question.window.end,
+        "complete": min(question.as_of, question.newest) >= question.window.end,
         "definitions": VERSION,
         "figures": rows,
     }

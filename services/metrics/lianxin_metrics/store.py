@@ -185,11 +185,11 @@ class FactStore:
         async for document in self._facts.find({"partition": partition}, fields).batch_size(2_000):
             yield _stored(document)
 
-    async def touching(self, start: int, end: int) -> AsyncIterator[Fact]:
-        """Every case that a window [start, end) in ms may be about: submitted before its end, and then either
-        open, or with an event or a due time at `start` or later. Without what no report reads: `events` and
-        `observed`."""
-        window = {"submitted": {"$lt": end}, "ends": {"$gte": start}}
+    async def touching(self, begin: int, end: int) -> AsyncIterator[Fact]:
+        """Every case that a question about the instants from `begin` to `end` (ms, inclusive) may be about:
+        submitted by `end`, and then either open, or with an event or a due time at `begin` or later. Without
+        what no report reads: `events` and `observed`."""
+        window = {"submitted": {"$lte": end}, "ends": {"$gte": begin}}
         unread = {"events": 0, "observed": 0}
         async for document in self._facts.find(window, unread).batch_size(500):
             yield _stored(document).fact

@@ -31,7 +31,12 @@ def period(kind: str, name: str, zone: ZoneInfo) -> Window:
     Raises `WrongWindow` where there is no such one.
     """
     first, after = _bounds(kind, name)
-    return Window(midnight(first, zone), midnight(after, zone))
+    try:
+        window = Window(midnight(first, zone), midnight(after, zone))
+        written(window.start, zone), written(window.end, zone)
+    except OverflowError as error:
+        raise WrongWindow(f"{name!r} lies outside the calendar; for example {_SHAPES[kind][1]}") from error
+    return window
 
 
 def period_name(kind: str, at: int, zone: ZoneInfo) -> str:
@@ -59,9 +64,12 @@ def instant(text: str, zone: ZoneInfo) -> int:
     `WrongWindow` where `text` is neither."""
     try:
         if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
-            return midnight(date.fromisoformat(text), zone)
-        # In a query string a bare "+" means a blank; no RFC 3339 time has a blank before its offset.
-        return milliseconds(parse_time(re.sub(r" (?=\d{2}:\d{2}$)", "+", text)))
+            at = midnight(date.fromisoformat(text), zone)
+        else:
+            # In a query string a bare "+" means a blank; no RFC 3339 time has a blank before its offset.
+            at = milliseconds(parse_time(re.sub(r" (?=\d{2}:\d{2}$)", "+", text)))
+        written(at, zone)  # what a report can't be headed with is no instant of the city's calendar
+        return at
     except (ValueError, OverflowError) as error:
         raise WrongWindow(
             f"{text!r} is neither a date (2026-11-23) nor an RFC 3339 time with a zone"

@@ -23,7 +23,8 @@ def fact_of(log: CaseLog) -> Fact:
 
 def asked(log: CaseLog, start: float = 0, end: float = 365, known: float = 365) -> dict[str, list[Added]]:
     """What the case adds to each figure of the window, in days from its start, as of `known` days."""
-    question = Question(Window(START + int(start * DAY), START + int(end * DAY)), START + int(known * DAY))
+    window = Window(START + int(start * DAY), START + int(end * DAY))
+    question = Question(window, START + int(known * DAY), START + int(known * DAY))
     seen = as_of(fact_of(log), question.as_of)
     found: dict[str, list[Added]] = {}
     for figure, added in added_by(seen, question) if seen else ():

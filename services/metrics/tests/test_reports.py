@@ -33,8 +33,8 @@ def facts(logs: Iterable[CaseLog]) -> list[Fact]:
     return found
 
 
-def question(days: int = 200, known: int = 400) -> Question:
-    return Question(Window(START, START + days * DAY_MS), START + known * DAY_MS)
+def question(days: int = 200, known: int = 400, newest: int = 400) -> Question:
+    return Question(Window(START, START + days * DAY_MS), START + known * DAY_MS, START + newest * DAY_MS)
 
 
 async def report(logs: Iterable[CaseLog], ask: Question, alerts: Iterable[Steps] = ()) -> dict[str, Any]:
@@ -103,6 +103,11 @@ async def test_a_report_of_a_window_that_is_not_over_says_so() -> None:
     assert not (await report([], question(known=100)))["complete"]
 
 
+async def test_a_report_whose_log_does_not_reach_the_window_s_end_is_not_complete_whatever_as_of() -> None:
+    assert not (await report([], question(known=400, newest=199)))["complete"]
+    assert (await report([], question(known=400, newest=200)))["complete"]
+
+
 async def test_closures_are_grouped_by_where_the_case_was_when_it_was_resolved() -> None:
     log = CaseLog("c", district="320213").submit().assign().accept().resolve("planned", after=24)
     log.rate("dissatisfied").reopen()
@@ -137,7 +142,7 @@ async def test_an_alert_counts_as_delivered_by_its_last_step_known() -> None:
     assert figure(whole, "alerts_delivered", "channel", "mail")["numerator"] == 2
     assert figure(whole, "alerts_delivered", "channel", "mail")["n"] == 2
     assert figure(whole, "alerts_delivered", "channel", "push")["value"] == 0
-    early = await report([], Question(question().window, START + 7), alerts)
+    early = await report([], Question(question().window, START + 7, START + 7), alerts)
     assert figure(early, "alerts_delivered", "channel", "mail")["numerator"] == 1
 
 

@@ -43,6 +43,9 @@ def test_a_window_contains_its_start_and_not_its_end() -> None:
         ("year", "26"),
         ("year", "0000"),
         ("year", "9999"),
+        ("year", "0001"),
+        ("day", "0001-01-01"),
+        ("day", "9999-12-31"),
         ("day", "昨天"),
     ],
 )
@@ -56,7 +59,9 @@ def test_an_instant_is_a_date_s_midnight_or_a_time_with_a_zone() -> None:
     assert instant("2026-11-23T00:00:00+08:00", CITY) == instant("2026-11-23T00:00:00 08:00", CITY)
 
 
-@pytest.mark.parametrize("text", ["", "2026-11-23T00:00:00", "now", "2026-02-30", "1e9"])
+@pytest.mark.parametrize(
+    "text", ["", "2026-11-23T00:00:00", "now", "2026-02-30", "1e9", "0001-01-01", "9999-12-31T23:00:00Z"]
+)
 def test_an_instant_without_a_zone_or_meaning_is_refused(text: str) -> None:
     with pytest.raises(WrongWindow):
         instant(text, CITY)
