@@ -6,11 +6,12 @@ behind them, deadlines, committing and measuring are done here, the same for all
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import aiokafka.util
 
+from lianxin_chassis.batches import Unprocessable
 from lianxin_chassis.exits import LoopWatchdog
 from lianxin_chassis.kafka_source import Duties, KafkaSource, Partition
 from lianxin_chassis.lag import LagMonitor
@@ -21,7 +22,7 @@ from lianxin_chassis.parking import ParkingLot
 from lianxin_chassis.publisher import Publisher
 from lianxin_chassis.records import Message, Record
 from lianxin_chassis.settings import Settings
-from lianxin_chassis.work import Abandoned, Decode, Handle, OnDeadLetter, Unprocessable, Work
+from lianxin_chassis.work import Abandoned, Decode, Handle, OnAssigned, OnDeadLetter, Work
 from lianxin_contracts import codec
 
 __all__ = ["Consumer", "DeadLetterLimits", "Handle", "Message", "Outage", "Unprocessable"]
@@ -63,8 +64,11 @@ class Consumer:
 
     `batch_deadline_s`: a handler that takes longer is taken to hang and the process ends (exit 70), nothing
     committed. `watchdog_s`: so it does when the broker tells of lag and nothing moves for so long.
-    `on_assigned` gets the numbers of all partitions now owned, before any of their records is handled.
-    `on_dead_letter` gets each record that is put aside and the reason (`parked` for one that only follows).
+    `on_assigned` gets all partitions now owned, (topic, number) each, before any of their records is handled.
+    Of several topics, one number may be owned by different workers.
+    `on_dead_letter` gets each record that is put aside and the reason (`parked` for one that only follows),
+    before it is parked; it may get one again. Where it fails for another reason than an outage, again and
+    again, the process ends (70): the record would be lost to the service.
     Raises RuntimeError where aiokafka's C extension is missing.
     """
 
@@ -80,7 +84,7 @@ class Consumer:
         max_batch: int = 500,
         batch_deadline_s: float = 20.0,
         watchdog_s: float = 120.0,
-        on_assigned: Callable[[frozenset[int]], Awaitable[None]] | None = None,
+        on_assigned: OnAssigned | None = None,
         on_dead_letter: OnDeadLetter | None = None,
         limits: DeadLetterLimits | None = None,
         decode: Decode = codec.decode,
@@ -93,7 +97,6 @@ class Consumer:
         self._topics = tuple(topics)
         self._parking = parking
         self._on_assigned = on_assigned
-        self._owned: frozenset[Partition] = frozenset()
         self._positions: dict[Partition, int] = {}
         self._seen_progress = 0
         self._stopping = asyncio.Event()
@@ -107,7 +110,9 @@ class Consumer:
             on_dead_letter=on_dead_letter,
             limits=limits,
         )
-        duties = Duties(adopt=self._adopt, take=self._take, give_up=self._work.give_up)
+        duties = Duties(
+            adopt=self._adopt, take=self._take, give_up=self._work.give_up, settled=self._work.settled
+        )
         self._source = make_source(settings, group, self._topics, duties, max_batch)
         self._lag = LagMonitor(settings, group, self._topics, watchdog_s=watchdog_s, excused=self._excused)
         self._loop_watchdog = LoopWatchdog(batch_deadline_s)
@@ -147,7 +152,7 @@ class Consumer:
         self._loop_watchdog.start()
         parts = [
             asyncio.create_task(self._consume(), name=f"{self.group}-consume"),
-            asyncio.create_task(self._lag.run(lambda: self._owned), name=f"{self.group}-lag"),
+            asyncio.create_task(self._lag.run(lambda: self._work.owned), name=f"{self.group}-lag"),
             asyncio.create_task(self._tend_parked(), name=f"{self.group}-parked"),
             asyncio.create_task(self._beat(), name=f"{self.group}-beat"),
         ]
@@ -177,12 +182,10 @@ class Consumer:
             await self._stopping.wait()
 
     async def _adopt(self, owned: frozenset[Partition]) -> bool:
-        self._owned = frozenset()
         try:
-            await self._work.adopt(frozenset(number for _, number in owned), self._on_assigned)
+            await self._work.adopt(owned, self._on_assigned)
         except Abandoned:
             return False
-        self._owned = owned
         return True
 
     async def _take(self, records: list[Record]) -> bool:
@@ -219,10 +222,10 @@ class Consumer:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
                 return
-            if not self._owned or self.problem is not None:
+            if not self._work.owned or self.problem is not None:
                 continue
             try:
-                await self._work.refresh_parked(frozenset(number for _, number in self._owned))
+                await self._work.refresh_parked()
                 await self._parking.measure(self.group, self._topics)
                 pause = 1.0
                 backoff.reset()

@@ -30,17 +30,22 @@ Fetched = dict[TopicPartition, list[Any]]
 COMMIT_EVERY_S = 1.0
 # A client that stays behind the broker's end for this long without reading a record is replaced, seconds.
 STUCK_S = 15.0
+# How long leaving the group may wait for what is in hand, seconds.
+LEAVE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Duties:
-    """What a source calls, one at a time. `adopt` is given the partitions now owned, before any record of
-    theirs; `take` a batch in offset order per partition. Both return True when done, durably. `give_up` asks
-    the one that is running to return soon, done or not, since its partitions are to be given back."""
+    """What a source calls. `adopt` is given the partitions now owned, before any record of theirs; `take` a
+    batch in offset order per partition. Both return True when done, durably, and are called one at a time.
+    `give_up` says that the partitions are lost or to be given back: what is running returns soon, done or
+    not, and nothing is begun before the next `adopt`. `settled` returns when nothing of theirs runs, whoever
+    began it."""
 
     adopt: Callable[[frozenset[Partition]], Awaitable[bool]]
     take: Callable[[list[Record]], Awaitable[bool]]
     give_up: Callable[[], None]
+    settled: Callable[[], Awaitable[None]]
 
 
 class KafkaSource:
@@ -55,8 +60,6 @@ class KafkaSource:
         self._duties = duties
         self._max_batch = max_batch
         self._stopping = asyncio.Event()
-        self._idle = asyncio.Event()  # no duty is running
-        self._idle.set()
         # Set between "assigned" and "revoked": no fetch spans a rebalance, so that no record of one
         # assignment is taken for one of the next.
         self._assigned = asyncio.Event()
@@ -105,6 +108,8 @@ class KafkaSource:
             await self._commit(client)
         finally:
             self._end_assignment()
+            # Leaving the group gives the partitions away, so nothing of them may run on.
+            await self._settle(LEAVE_S)
             await close_quietly(client)
 
     def _client(self) -> AIOKafkaConsumer:
@@ -146,14 +151,20 @@ class KafkaSource:
             stopping.cancel()
 
     async def _wait_for_assignment(self, stopping: asyncio.Task[bool]) -> None:
+        """Raises KafkaError where the group gives none for so long that the client must be stuck outside."""
         waiting = asyncio.create_task(self._assigned.wait())
-        await asyncio.wait([waiting, stopping], return_when=asyncio.FIRST_COMPLETED)
+        longest = 2 * self._settings.kafka_rebalance_timeout_ms / 1000
+        done, _ = await asyncio.wait(
+            [waiting, stopping], timeout=longest, return_when=asyncio.FIRST_COMPLETED
+        )
         waiting.cancel()
+        if not done:
+            raise KafkaError(f"no assignment in {longest:g} s")
 
     async def _adopt(self, client: AIOKafkaConsumer) -> None:
         assignment = self._assignment
         owned = frozenset((tp.topic, tp.partition) for tp in client.assignment())
-        if await self._on_duty(self._duties.adopt(owned)) and assignment == self._assignment:
+        if await self._duties.adopt(owned) and assignment == self._assignment:
             self._adopted = assignment
 
     async def _fetch(self, client: AIOKafkaConsumer, stopping: asyncio.Task[bool]) -> Fetched | None:
@@ -175,7 +186,7 @@ class KafkaSource:
     async def _take(self, client: AIOKafkaConsumer, fetched: Fetched) -> None:
         assignment = self._assignment
         records = [to_record(raw) for of_partition in fetched.values() for raw in of_partition]
-        done = await self._on_duty(self._duties.take(records))
+        done = await self._duties.take(records)
         if assignment != self._assignment:
             return  # too late: whoever owns them now handles them again
         for tp, of_partition in fetched.items():
@@ -184,13 +195,6 @@ class KafkaSource:
             elif self._assigned.is_set():
                 # Given up, yet still ours: read it again from where it stands.
                 client.seek(tp, of_partition[0].offset)
-
-    async def _on_duty(self, duty: Awaitable[bool]) -> bool:
-        self._idle.clear()
-        try:
-            return await duty
-        finally:
-            self._idle.set()
 
     async def _commit_regularly(self, client: AIOKafkaConsumer) -> None:
         while True:
@@ -235,15 +239,17 @@ class KafkaSource:
         if self._fetching is not None:
             self._fetching.cancel()
         # Two thirds: the rest is for committing and joining before the broker counts us out.
-        latest = time.monotonic() + self._settings.kafka_rebalance_timeout_ms / 1000 * 2 / 3
-        while not self._idle.is_set() and time.monotonic() < latest:
-            self._duties.give_up()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._idle.wait(), 0.5)
-        if not self._idle.is_set():
-            log.warning("partitions are given back with a batch in hand", group=self._group)
+        self._duties.give_up()
+        await self._settle(self._settings.kafka_rebalance_timeout_ms / 1000 * 2 / 3)
         await self._commit(client)
         self._end_assignment()
+
+    async def _settle(self, deadline_s: float) -> None:
+        try:
+            async with asyncio.timeout(deadline_s):
+                await self._duties.settled()
+        except TimeoutError:
+            log.warning("partitions are given back with work in hand", group=self._group)
 
     def receive(self, count: int) -> None:
         """`count` partitions are ours from now on."""
@@ -255,6 +261,7 @@ class KafkaSource:
         self._assigned.clear()
         self._assignment += 1
         self._handled.clear()
+        self._duties.give_up()
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]

@@ -2,6 +2,7 @@
 
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -22,7 +23,7 @@ class DeadLetterLimits:
 
 class FailureCount:
     """Counts what was handled and what failed against `limits`. Records that only follow a parked key are
-    neither: they say nothing of the code."""
+    neither: they say nothing of the code. Outcomes are one per record in order, True where it was handled."""
 
     def __init__(self, limits: DeadLetterLimits) -> None:
         self._limits = limits
@@ -31,26 +32,34 @@ class FailureCount:
         self._window: deque[list[float]] = deque()
 
     def handled(self, count: int) -> None:
-        """`count` records went through."""
+        """`count` records went through and none failed."""
         if count:
             self._row = 0
             self._add(count, 0)
 
-    def failed(self, count: int) -> None:
-        """`count` records failed. Raises `TooManyDeadLetters` when that reaches a limit."""
-        if not count:
-            return
-        self._row += count
-        self._add(0, count)
+    def weigh(self, outcomes: Sequence[bool]) -> None:
+        """Raises `TooManyDeadLetters` where `outcomes`, not counted yet, would reach a limit."""
         limits = self._limits
-        if self._row >= limits.in_a_row:
-            raise TooManyDeadLetters(f"{self._row} dead letters in a row")
-        handled = sum(entry[1] for entry in self._window)
-        failed = sum(entry[2] for entry in self._window)
-        if failed >= limits.at_least and failed >= limits.share * (handled + failed):
-            raise TooManyDeadLetters(
-                f"{failed:g} of {handled + failed:g} records failed in {limits.window_s:g} s"
-            )
+        row = self._row
+        for handled in outcomes:
+            row = 0 if handled else row + 1
+            if row >= limits.in_a_row:
+                raise TooManyDeadLetters(f"{row} dead letters in a row")
+        new = outcomes.count(False)
+        if not new:
+            return
+        self._forget_old()
+        failed = new + sum(entry[2] for entry in self._window)
+        total = failed + len(outcomes) - new + sum(entry[1] for entry in self._window)
+        if failed >= limits.at_least and failed >= limits.share * total:
+            raise TooManyDeadLetters(f"{failed:g} of {total:g} records failed in {limits.window_s:g} s")
+
+    def note(self, outcomes: Sequence[bool]) -> None:
+        """Count `outcomes`, which are durable now."""
+        for handled in outcomes:
+            self._row = 0 if handled else self._row + 1
+        failed = outcomes.count(False)
+        self._add(len(outcomes) - failed, failed)
 
     def _add(self, handled: int, failed: int) -> None:
         now = float(int(time.monotonic()))
@@ -58,5 +67,9 @@ class FailureCount:
             self._window.append([now, 0, 0])
         self._window[-1][1] += handled
         self._window[-1][2] += failed
-        while self._window[0][0] < now - self._limits.window_s:
+        self._forget_old()
+
+    def _forget_old(self) -> None:
+        oldest = int(time.monotonic()) - self._limits.window_s
+        while self._window and self._window[0][0] < oldest:
             self._window.popleft()

@@ -20,11 +20,15 @@ class Outage(Exception):
 
 class NotConfirmed(Outage):
     """The broker had not acknowledged `unconfirmed` by the deadline. Each may or may not be written: publish
-    the same records again (same ids) to be sure."""
+    the same records again (same ids) to be sure. Those among them that are `unsent` were never handed to the
+    client: they are certainly not written."""
 
-    def __init__(self, unconfirmed: Sequence[OutRecord], detail: str) -> None:
+    def __init__(
+        self, unconfirmed: Sequence[OutRecord], detail: str, unsent: Sequence[OutRecord] = ()
+    ) -> None:
         super().__init__(detail, what="broker")
         self.unconfirmed = unconfirmed
+        self.unsent = unsent
 
 
 class Overloaded(Outage):

@@ -4,10 +4,10 @@
 was read. An operator marks a key; the worker that owns its partition sees the mark and acts (`consumer.py`).
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pymongo import ASCENDING, InsertOne, UpdateOne
 from pymongo.errors import BulkWriteError
@@ -19,6 +19,9 @@ from lianxin_contracts.envelope import OutRecord
 from lianxin_contracts.topics import dead_letter
 
 State = Literal["parked", "retry", "skip", "skip_all"]
+Partition = tuple[str, int]
+# What is parked as one: topic, partition (another producer may spread a key over several) and key.
+Key = tuple[str, int, bytes]
 DUPLICATE_KEY = 11_000
 # What a header may hold of an error's text, characters.
 DETAIL = 500
@@ -36,6 +39,16 @@ class Aside:
     def follows(self) -> bool:
         """True for a record whose only fault is that its key is parked."""
         return self.reason == "parked"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What is to be done with a parked key. `version` grows whenever a record is put behind it; `skip` is the
+    offset of the record that a skip gave up, if one did."""
+
+    state: State
+    version: int
+    skip: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,80 +82,104 @@ class ParkingLot:
 
     # -- the worker's side
 
-    async def parked(self, group: str, partitions: Iterable[int]) -> dict[tuple[str, bytes], State]:
-        """The parked (topic, key) of `partitions` and what an operator wants of each."""
-        found = self._keys.find({"group": group, "partition": {"$in": list(partitions)}})
-        return {(k["topic"], bytes(k["key"])): k["state"] async for k in found}
+    async def parked(self, group: str, partitions: Collection[Partition]) -> dict[Key, State]:
+        """The parked keys of `partitions` and what an operator wants of each."""
+        found = self._keys.find({"group": group, "partition": {"$in": sorted({n for _, n in partitions})}})
+        return {
+            (k["topic"], k["partition"], bytes(k["key"])): k["state"]
+            async for k in found
+            if (k["topic"], k["partition"]) in partitions
+        }
 
     async def put(self, group: str, aside: Sequence[Aside]) -> None:
-        """Keep `aside` durably. Putting the same record again changes nothing."""
-        keys: list[UpdateOne] = []
-        records: list[InsertOne[dict[str, Any]]] = []
+        """Keep `aside`, in offset order, durably. Putting the same record again changes nothing.
+
+        A key is written after its records: whoever releases it meanwhile either finds the records or finds
+        the key changed, and no record is left without a key.
+        """
+        at = self._now()
+        records = [InsertOne(self._document(group, one, at)) for one in aside]
+        keys: dict[Key, UpdateOne] = {}
         for one in aside:
-            record = one.record
-            parked = _key_id(group, record.topic, record.key or b"")
+            topic, partition, key = of = key_of(one.record)
             fresh = {
                 "group": group,
-                "topic": record.topic,
-                "partition": record.partition,
-                "key": record.key or b"",
+                "topic": topic,
+                "partition": partition,
+                "key": key,
                 "state": "parked",
                 "reason": one.reason,
                 "detail": one.detail[:DETAIL],
                 "attempts": 0,
-                "first_at": self._now(),
+                "first_at": at,
             }
-            keys.append(UpdateOne({"_id": parked}, {"$setOnInsert": fresh}, upsert=True))
-            records.append(
-                InsertOne(
-                    {
-                        "_id": f"{group}|{record.topic}|{record.partition}|{record.offset}",
-                        "parked": parked,
-                        "group": group,
-                        "topic": record.topic,
-                        "partition": record.partition,
-                        "offset": record.offset,
-                        "key": record.key,
-                        "value": record.value,
-                        "headers": [[name, value] for name, value in record.headers],
-                        "timestamp_ms": record.timestamp_ms,
-                        "reason": one.reason,
-                        "detail": one.detail[:DETAIL],
-                        "at": self._now(),
-                    }
-                )
-            )
-        await self._insert_once(self._keys, keys)
-        await self._insert_once(self._records, records)
+            change = {"$setOnInsert": fresh, "$inc": {"version": 1}}
+            keys.setdefault(of, UpdateOne({"_id": _key_id(group, of)}, change, upsert=True))
+        try:
+            await self._records.bulk_write(records, ordered=False)
+        except BulkWriteError as error:
+            # A duplicate means that an earlier try had got so far.
+            if any(e["code"] != DUPLICATE_KEY for e in error.details["writeErrors"]):
+                raise
+        await self._keys.bulk_write(list(keys.values()), ordered=False)
 
-    async def waiting(self, group: str, topic: str, key: bytes, limit: int = 200) -> list[Record]:
+    @staticmethod
+    def _document(group: str, one: Aside, at: datetime) -> dict[str, Any]:
+        record = one.record
+        return {
+            "_id": _record_id(group, record),
+            "parked": _key_id(group, key_of(record)),
+            "group": group,
+            "topic": record.topic,
+            "partition": record.partition,
+            "offset": record.offset,
+            "key": record.key,
+            "value": record.value,
+            "headers": [[name, value] for name, value in record.headers],
+            "timestamp_ms": record.timestamp_ms,
+            "reason": one.reason,
+            "detail": one.detail[:DETAIL],
+            "at": at,
+        }
+
+    async def mark(self, group: str, key: Key) -> Mark | None:
+        """What is to be done with `key` now; None where it is not parked any more."""
+        found = await self._keys.find_one({"_id": _key_id(group, key)})
+        return None if found is None else Mark(found["state"], found.get("version", 0), found.get("skip"))
+
+    async def waiting(self, group: str, key: Key, limit: int = 200) -> list[Record]:
         """The first `limit` records that wait behind a parked key, in order."""
-        found = (
-            self._records.find({"parked": _key_id(group, topic, key)}).sort("offset", ASCENDING).limit(limit)
-        )
+        found = self._records.find({"parked": _key_id(group, key)}).sort("offset", ASCENDING).limit(limit)
         return [_record(r) async for r in found]
 
     async def done(self, group: str, record: Record) -> None:
         """`record` went through, or was skipped."""
-        await self._records.delete_one({"_id": f"{group}|{record.topic}|{record.partition}|{record.offset}"})
+        await self._records.delete_one({"_id": _record_id(group, record)})
 
-    async def unpark(self, group: str, topic: str, key: bytes) -> None:
-        """Nothing waits behind this key any more."""
-        await self._keys.delete_one({"_id": _key_id(group, topic, key)})
+    async def unpark(self, group: str, key: Key, version: int) -> bool:
+        """Nothing waits behind this key any more. False, and nothing changed, where a record was put there
+        since `version` was read."""
+        # Without a version: parked before there were any.
+        seen = {"$in": [version, None]} if version == 0 else version
+        result = await self._keys.delete_one({"_id": _key_id(group, key), "version": seen})
+        return bool(result.deleted_count)
 
-    async def failed_again(self, group: str, topic: str, key: bytes, reason: str, detail: str) -> None:
+    async def failed_again(self, group: str, key: Key, reason: str, detail: str) -> None:
         """A retry failed: the key stays parked, with the new reason."""
         await self._keys.update_one(
-            {"_id": _key_id(group, topic, key)},
+            {"_id": _key_id(group, key)},
             {
                 "$set": {"state": "parked", "reason": reason, "detail": detail[:DETAIL]},
                 "$inc": {"attempts": 1},
             },
         )
 
-    async def skipped_first(self, group: str, topic: str, key: bytes) -> None:
-        """The bad record is gone; what waited behind it is to be retried."""
-        await self._keys.update_one({"_id": _key_id(group, topic, key)}, {"$set": {"state": "retry"}})
+    async def skip(self, group: str, key: Key, offset: int) -> None:
+        """The record at `offset` is the one to be given up; what waits behind it is to be retried. Kept with
+        the key before anything is deleted: a skip that is interrupted gives up this record and no other."""
+        await self._keys.update_one(
+            {"_id": _key_id(group, key), "state": "skip"}, {"$set": {"state": "retry", "skip": offset}}
+        )
 
     async def forget_generations(self, keep: Collection[int]) -> list[str]:
         """Drop what is parked in groups of generations (`…-g7`) other than `keep`: nobody is in such a group
@@ -162,15 +199,6 @@ class ParkingLot:
         for topic in topics:
             count = await self._keys.count_documents({"group": group, "topic": topic})
             PARKED_KEYS.labels(topic).set(count)
-
-    @staticmethod
-    async def _insert_once(collection: Any, requests: Sequence[Any]) -> None:
-        """Bulk write in which a duplicate means that an earlier try had got so far."""
-        try:
-            await collection.bulk_write(requests, ordered=False)
-        except BulkWriteError as error:
-            if any(e["code"] != DUPLICATE_KEY for e in error.details["writeErrors"]):
-                raise
 
     # -- the operator's side
 
@@ -238,13 +266,24 @@ def dead_letter_record(group: str, aside: Aside, at: datetime) -> OutRecord:
         topic=dead_letter(record.topic),
         key=record.key or b"",
         value=record.value,
-        headers=(*record.headers, *marks),
+        # aiokafka writes a header without a value as it was read.
+        headers=cast(Any, (*record.headers, *marks)),
         timestamp_ms=record.timestamp_ms,
     )
 
 
-def _key_id(group: str, topic: str, key: bytes) -> str:
-    return f"{group}|{topic}|{f's:{key.decode()}' if _printable(key) else f'x:{key.hex()}'}"
+def key_of(record: Record) -> Key:
+    """What `record` is parked under."""
+    return record.topic, record.partition, record.key or b""
+
+
+def _key_id(group: str, of: Key) -> str:
+    topic, partition, key = of
+    return f"{group}|{topic}|{partition}|{f's:{key.decode()}' if _printable(key) else f'x:{key.hex()}'}"
+
+
+def _record_id(group: str, record: Record) -> str:
+    return f"{group}|{record.topic}|{record.partition}|{record.offset}"
 
 
 def _printable(key: bytes) -> bool:
@@ -261,6 +300,6 @@ def _record(stored: dict[str, Any]) -> Record:
         offset=stored["offset"],
         key=None if stored["key"] is None else bytes(stored["key"]),
         value=None if stored["value"] is None else bytes(stored["value"]),
-        headers=tuple((name, bytes(value)) for name, value in stored["headers"]),
+        headers=tuple((name, None if value is None else bytes(value)) for name, value in stored["headers"]),
         timestamp_ms=stored["timestamp_ms"],
     )

@@ -109,6 +109,7 @@ def _server(app: FastAPI, settings: Settings) -> uvicorn.Server:
             log_config=None,
             timeout_graceful_shutdown=int(STOP_S),
             server_header=False,
+            forwarded_allow_ips=settings.trusted_proxies,
         )
     )
 

@@ -199,7 +199,11 @@ class Publisher:
             raise Unpublishable(f"{type(refused).__name__}: {refused}") from refused
         if missing:
             self._failing = True
-            raise NotConfirmed(missing, f"{len(missing)} of {len(records)}: {'; '.join(sorted(reasons))}")
+            raise NotConfirmed(
+                missing,
+                f"{len(missing)} of {len(records)}: {'; '.join(sorted(reasons))}",
+                unsent=[record for record, future in zip(records, sent, strict=True) if future is None],
+            )
 
     def _remember(self, record: OutRecord, future: Sent) -> None:
         if record not in self._late:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from lianxin_contracts.envelope import Event
 
-Headers = tuple[tuple[str, bytes], ...]
+# Kafka allows a header without a value.
+Headers = tuple[tuple[str, bytes | None], ...]
 
 
 @dataclass(frozen=True, slots=True)

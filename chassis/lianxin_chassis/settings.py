@@ -4,12 +4,13 @@ A service subclasses `Settings` with its own fields and sets `service`. Only a s
 settings; everything else is handed values.
 """
 
+import ipaddress
 import os
 import socket
 import ssl
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -50,8 +51,19 @@ class Settings(BaseSettings):
 
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8000, ge=0, le=65_535)
+    # Whose X-Forwarded-For is believed: addresses and networks of the proxies in front, by commas. Without it
+    # everybody behind an ingress is one address to the limits; with too much, anybody may choose theirs.
+    trusted_proxies: str = "127.0.0.1,::1"
     public_url: str = ""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        """Uvicorn takes what is no network for a name, and then trusts nobody without a word."""
+        for part in filter(None, (part.strip() for part in value.split(","))):
+            ipaddress.ip_network(part)
+        return value
 
     @property
     def database_name(self) -> str:

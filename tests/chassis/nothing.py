@@ -1,9 +1,9 @@
 """Stand-ins for measurements: nothing is parked, and any bytes are an event."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 
-from lianxin_chassis.parking import ParkingLot, State
+from lianxin_chassis.parking import Key, ParkingLot, Partition, State
 from lianxin_chassis.records import Headers
 from lianxin_contracts.envelope import Event
 from tests.chassis.worker import Said
@@ -18,7 +18,7 @@ class NothingParked(ParkingLot):
     def __init__(self) -> None:
         """Needs none."""
 
-    async def parked(self, group: str, partitions: Iterable[int]) -> dict[tuple[str, bytes], State]:
+    async def parked(self, group: str, partitions: Collection[Partition]) -> dict[Key, State]:
         return {}
 
     async def measure(self, group: str, topics: Iterable[str]) -> None:

@@ -6,6 +6,7 @@ from prometheus_client import REGISTRY
 
 from lianxin_chassis.consumer import Message
 from lianxin_chassis.generations import committed
+from lianxin_chassis.parking import Partition
 from lianxin_contracts.envelope import OutRecord
 from tests.chassis.inside import Inside
 from tests.support.wait import eventually_async
@@ -83,8 +84,9 @@ async def test_a_record_without_a_value_is_a_message_without_an_event(inside: In
 
 
 async def test_a_service_hears_of_its_partitions_before_any_of_their_records(inside: Inside) -> None:
-    async def assigned(partitions: frozenset[int]) -> None:
-        inside.log.append(f"assigned {sorted(partitions)}")
+    async def assigned(partitions: frozenset[Partition]) -> None:
+        assert {topic for topic, _ in partitions} == {inside.topic}
+        inside.log.append(f"assigned {sorted(number for _, number in partitions)}")
 
     await inside.say(("a", 1))
     inside.start(on_assigned=assigned)

@@ -82,12 +82,12 @@ async def test_the_chassis_own_stores_run_on_both(either: Database) -> None:
     assert await generations.live() == 2
     lot = ParkingLot(either)
     await lot.prepare()
-    record = Record("t", 3, 7, b"k", None, (("h", b"\x00"),), 5)
+    record = Record("t", 3, 7, b"k", None, (("h", b"\x00"), ("n", None)), 5)
     for _ in range(2):
         await lot.put("g", [Aside(record, "refused")])
-    assert await lot.parked("g", [3]) == {("t", b"k"): "parked"}
-    assert await lot.parked("g", [0, 1]) == {}
-    assert await lot.waiting("g", "t", b"k") == [record]
+    assert await lot.parked("g", [("t", 3), ("u", 0)]) == {("t", 3, b"k"): "parked"}
+    assert await lot.parked("g", [("t", 0), ("u", 3)]) == {}
+    assert await lot.waiting("g", ("t", 3, b"k")) == [record]
 
 
 @BOTH

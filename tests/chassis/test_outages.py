@@ -62,29 +62,37 @@ def test_waiting_doubles_up_to_a_cap_is_spread_and_starts_over_after_a_success()
     assert backoff.next() <= 1.0
 
 
+GOOD, BAD = True, False
+
+
 def test_a_success_between_ends_a_row_of_failures() -> None:
     count = FailureCount(DeadLetterLimits(in_a_row=3, share=1.0))
-    for _ in range(5):
-        count.failed(2)
-        count.handled(1)
-    count.failed(2)
+    for outcomes in ([BAD, BAD, GOOD], [GOOD, BAD, GOOD, BAD, BAD], [GOOD, BAD, BAD]):
+        count.weigh(outcomes)
+        count.note(outcomes)
     with pytest.raises(TooManyDeadLetters, match="3 dead letters in a row"):
-        count.failed(1)
+        count.weigh([BAD, GOOD])
+
+
+def test_what_is_only_weighed_is_not_counted() -> None:
+    count = FailureCount(DeadLetterLimits(in_a_row=3, share=1.0))
+    for _ in range(5):
+        count.weigh([BAD, BAD])
 
 
 def test_a_share_of_failures_counts_only_from_a_number_worth_a_percentage() -> None:
     count = FailureCount(DeadLetterLimits(in_a_row=1_000, share=0.01, at_least=50))
     count.handled(10)
     for _ in range(49):
-        count.failed(1)
-        count.handled(1)
+        count.weigh([BAD, GOOD])
+        count.note([BAD, GOOD])
     with pytest.raises(TooManyDeadLetters, match="50 of 109"):
-        count.failed(1)
+        count.weigh([BAD])
 
 
 def test_few_failures_among_very_many_successes_stop_nothing() -> None:
     count = FailureCount(DeadLetterLimits(in_a_row=1_000, share=0.01, at_least=50))
     count.handled(100_000)
     for _ in range(500):
-        count.failed(1)
-        count.handled(1)
+        count.weigh([BAD, GOOD])
+        count.note([BAD, GOOD])

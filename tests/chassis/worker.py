@@ -21,7 +21,7 @@ import msgspec
 from lianxin_chassis.consumer import Consumer, DeadLetterLimits, Message, Unprocessable
 from lianxin_chassis.database import close_database, open_database
 from lianxin_chassis.kafka_source import Duties
-from lianxin_chassis.parking import ParkingLot
+from lianxin_chassis.parking import ParkingLot, Partition
 from lianxin_chassis.process import Worker, run_worker
 from lianxin_chassis.publisher import Publisher
 from lianxin_chassis.records import Headers
@@ -131,7 +131,7 @@ def main(given: dict[str, Any]) -> None:
         await publisher.start()
         handler = Handler(Path(given["effects"]), flags, given.get("slow_s", 0.0))
 
-        async def assigned(partitions: frozenset[int]) -> None:
+        async def assigned(partitions: frozenset[Partition]) -> None:
             (flags.directory / f"assigned-{os.getpid()}").write_text(json.dumps(sorted(partitions)))
 
         consumer = Consumer(
