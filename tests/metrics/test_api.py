@@ -17,8 +17,10 @@ from lianxin_chassis.database import close_database, open_database
 from lianxin_chassis.records import Record
 from lianxin_contracts import topics
 from lianxin_contracts.envelope import Event, to_record
+from lianxin_metrics import api
 from lianxin_metrics.api import create_app
 from lianxin_metrics.counting import Counting
+from lianxin_metrics.exporter import Refresher
 from lianxin_metrics.settings import MetricsSettings
 from lianxin_metrics.store import FactStore
 from tests.metrics.published import EPOCH, said
@@ -214,6 +216,20 @@ def test_definitions_say_what_every_figure_of_a_report_means(city: TestClient) -
     assert {m["metric"] for m in told["metrics"]} >= {"lianxin_cases", "lianxin_closure_seconds"}
     rows = list(csv.DictReader(io.StringIO(city.get("/v1/definitions?format=csv").text)))
     assert len(rows) == len(told["figures"]) + len(told["metrics"])
+
+
+def test_the_process_ends_where_its_figures_can_t_be_read_for_another_reason_than_an_outage(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deaths: list[str] = []
+
+    async def refresh(_: Refresher) -> None:
+        raise KeyError("batch")
+
+    monkeypatch.setattr(Refresher, "refresh", refresh)
+    monkeypatch.setattr(api, "die", lambda _, part, error: deaths.append(f"{part}: {error}"))
+    with TestClient(create_app(MetricsSettings(mongo_url=database.url))):
+        eventually(lambda: deaths == ["refresher: KeyError('batch')"], timeout=20)
 
 
 def test_with_the_database_away_reports_say_so_and_come_back(

@@ -33,7 +33,8 @@ def period(kind: str, name: str, zone: ZoneInfo) -> Window:
     first, after = _bounds(kind, name)
     try:
         window = Window(midnight(first, zone), midnight(after, zone))
-        written(window.start, zone), written(window.end, zone)
+        for bound in (window.start, window.end):
+            written(bound, zone)
     except OverflowError as error:
         raise WrongWindow(f"{name!r} lies outside the calendar; for example {_SHAPES[kind][1]}") from error
     return window
