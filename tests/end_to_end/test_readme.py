@@ -1,8 +1,10 @@
 """The README's example, run as it is printed."""
 
+import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -25,17 +27,26 @@ def pasted(stack: LocalStack, directory: Path) -> str:
     """What the block prints where this stack is the one of `make run`. The first failing command ends it."""
     (directory / ".venv").symlink_to(ROOT / ".venv")
     (directory / ".lianxin").symlink_to(stack.directory)
-    done = subprocess.run(
-        ["bash", "-euc", example()],
-        cwd=directory,
-        env=os.environ | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    said = directory / "said"
+    with said.open("w") as out:
+        running = subprocess.Popen(
+            ["bash", "-euc", example()],
+            cwd=directory,
+            env=os.environ | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"},
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
+    try:
+        eventually(lambda: running.poll() is not None, PATIENCE_S)
+        assert running.returncode == 0
+    except AssertionError as error:
+        raise AssertionError(f"it got no further than this:\n{said.read_text()}") from error
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+    return said.read_text()
 
 
 def test_the_readmes_example_works_when_pasted_whole(stack: LocalStack, tmp_path: Path):
