@@ -196,6 +196,18 @@ def test_after_a_rebuild_only_what_has_no_record_and_still_waits_is_sent(
         assert len(mailed) == len(set(mailed)) == 3
 
 
+def test_a_stream_is_not_opened_while_the_numbers_are_being_restored(api: Running, mongo: Any) -> None:
+    def mark(state: str) -> None:
+        mongo["inbox_log"].update_one({"_id": "~mark"}, {"$set": {"state": state}}, upsert=True)
+
+    mark("building")
+    try:
+        answer = api.http.get("/v1/alerts/stream", params={"deputy": "D1"}, headers={"Last-Event-ID": "500"})
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "3")
+    finally:
+        mark("built")
+
+
 @pytest.mark.soak
 def test_a_rebuild_that_was_killed_is_gone_on_with(
     city_broker: Broker, make_worker: MakeWorker, smtp_server: SmtpServer, mongo: Any

@@ -90,6 +90,8 @@ def test_the_version_follows_from_the_content_and_not_from_the_order_of_lines(
         ("topic", {"words": {"路": -1}}, "words", "above 0"),
         ("deputy", {"station": "S9"}, "station", "S9"),
         ("deputy", {"channels": ["a@b.example"]}, "channels", "mail:"),
+        ("deputy", {"channels": ["mail:a@b.c", "mail:a@"]}, "channels", "no mail address"),
+        ("deputy", {"channels": ["webhook:https://hooks..example.com/x"]}, "channels", "https URL"),
         ("mandate", {"deputy": "D9"}, "deputy", "D9"),
         ("mandate", {"areas": ["320009"]}, "areas", "320009"),
         ("mandate", {"areas": []}, "areas", "at least one"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import shapely
 
-from lianxin_contracts import registry
+from lianxin_contracts import addresses, registry
 from lianxin_local.city_files import CityFiles, Fault, Found
 
 # Of the smaller grid's area: less is the roundness of coordinates.
@@ -108,10 +108,9 @@ def _deputy(deputy: registry.Deputy, known: Ids) -> Iterator[Complaint]:
         yield from _named(known, "station", {"station": deputy.station})
     if deputy.cap < 0:
         yield "cap", "it can't be negative"
-    for address in deputy.channels:
-        scheme, _, rest = address.partition(":")
-        if not scheme or not rest:
-            yield "channels", f"{address!r} is not of the form mail:… or webhook:…"
+    for channel in deputy.channels:
+        if what := addresses.complaint(channel):
+            yield "channels", f"{channel!r}: {what}"
 
 
 def _mandate(mandate: registry.Mandate, known: Ids) -> Iterator[Complaint]:

@@ -45,14 +45,18 @@ class MailSlot:
         city = self._city()
         if city is None:
             return Outcome("retry", "registry not read yet")
+        now = datetime.now(UTC)
+        try:
+            content = mail(due, city, self._server.public_url, self._server.sender, now).as_bytes()
+        except (UnicodeError, ValueError):
+            return Outcome("dead", "the address can't be written in a mail")
         out = False  # the message itself is on its way, so that without an answer nobody knows
         try:
-            content = mail(due, city, self._server.public_url, self._server.sender, datetime.now(UTC))
             async with asyncio.timeout(self._server.deadline_s):
                 if (refused := await self._envelope(due.target)) is not None:
                     return refused
                 out = True
-                await self._connected().data(content.as_bytes())
+                await self._connected().data(content)
                 return SENT
         except aiosmtplib.SMTPResponseException as error:
             await self.close()
@@ -62,8 +66,9 @@ class MailSlot:
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             await self.close()
             return Outcome("retry", type(error).__name__, unknown=out)
-        except (UnicodeError, ValueError):
-            return Outcome("dead", "the address can't be written in a mail")
+        except Exception:
+            await self.close()  # in the middle of a message nothing else can be sent by it
+            raise
 
     async def close(self) -> None:
         """Drop the connection."""

@@ -152,7 +152,10 @@ class WebhookSlot:
         host = url.host
         if url.scheme not in ("http", "https") or not host or url.userinfo:
             return Outcome("dead", "not a plain http or https URL")
-        addresses = await _resolve(host, url.port or (443 if url.scheme == "https" else 80))
+        try:
+            addresses = await _resolve(host, url.port or (443 if url.scheme == "https" else 80))
+        except UnicodeError:  # "hooks..example.com": no name at all, says the look-up's encoding
+            return Outcome("dead", "not a host name")
         allowed = self._settings.allowed
         # All of them: a name that also points inside is a trap. Then the very address that was checked is
         # connected to, so that a second look-up can't answer differently.

@@ -6,14 +6,16 @@ Runs beside the inbox and never in its way: own task, own connections, bounded i
 import asyncio
 import contextlib
 import random
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Protocol
 
 from lianxin_chassis.logs import get_logger
 from lianxin_chassis.metric_names import OUTAGES
-from lianxin_chassis.outages import NotConfirmed, outage
+from lianxin_chassis.outages import Outage, outage
 from lianxin_chassis.patience import patiently
 from lianxin_notifier.alerts import Due, Outside, attempt_record
 from lianxin_notifier.delivery_store import Claimed, DeliveryStore, Status
@@ -147,7 +149,7 @@ class Sender:
         begun = await self._begin(claimed)
         if begun is None:
             return
-        outcome = await slot.deliver(begun.due)
+        outcome = await _attempt(slot, begun.due)
         retry_at = None
         if outcome.result == "retry":
             retry_at = self._timing.policy.next_attempt(begun.due.attempt, self._now())
@@ -162,8 +164,8 @@ class Sender:
         record = attempt_record(begun.due, "attempting", begun.due.attempt, self._now())
         try:
             await self._publisher.publish([record])
-        except NotConfirmed:
-            OUTAGES.labels("broker").inc()
+        except Outage as error:
+            OUTAGES.labels(error.what).inc()
             again = self._now() + timedelta(seconds=LOOK_EVERY_S)
             await patiently(lambda: self._store.put_back(begun, claimed.due, again))
             return None
@@ -196,3 +198,22 @@ class Sender:
         if done.status == "dead":
             log.warning("an alert is given up", alert=done.due.alert, channel=self._kind, reason=done.error)
         await patiently(lambda: self._store.recorded(done))
+
+
+async def _attempt(slot: Slot, due: Due) -> Outcome:
+    """What came of one attempt. One that fails by a fault of ours (most likely an address that something
+    stumbles over) is given up with the reason: it would fail again, and must not stop the others."""
+    try:
+        return await slot.deliver(due)
+    except Exception as error:  # noqa: BLE001 - see above
+        reason = type(error).__name__  # no more of it: its text may repeat the address
+        if outage(error) is not None:
+            return Outcome("retry", reason, unknown=True)
+        log.error("an attempt failed by a fault of ours", alert=due.alert, reason=reason, at=_place(error))
+        return Outcome("dead", reason)
+
+
+def _place(error: Exception) -> str:
+    """Where `error` was raised, `file:line`."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{Path(last.filename).name}:{last.lineno}"

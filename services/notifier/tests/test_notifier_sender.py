@@ -1,0 +1,150 @@
+"""One delivery that goes wrong stops neither its worker nor the others."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import pytest
+
+from lianxin_chassis.outages import NotConfirmed, Overloaded
+from lianxin_contracts import codec, topics
+from lianxin_contracts.deliveries import Delivery, InboxEntry
+from lianxin_contracts.envelope import OutRecord
+from lianxin_contracts.registry import City, Snapshot
+from lianxin_notifier.alerts import Due, Outside
+from lianxin_notifier.channel_mail import MailServer, MailSlot
+from lianxin_notifier.channel_webhook import Allowed, WebhookSettings, WebhookSlot
+from lianxin_notifier.delivery_store import Claimed, DeliveryStore
+from lianxin_notifier.retrying import SENT, Outcome, RetryPolicy
+from lianxin_notifier.sender import Sender, Slot, Timing
+
+AT = datetime(2026, 11, 23, 1, 0, tzinfo=UTC)
+TIMING = Timing(40.0, RetryPolicy(10.0, 3600.0, 20))
+
+
+def claimed(alert: str, kind: Outside = "mail", target: str = "x@deputies.test") -> Claimed:
+    due = Due(
+        alert=alert,
+        name=kind,
+        kind=kind,
+        target=target,
+        receiver="D1",
+        opinion="o",
+        cause="e",
+        raised=AT,
+        entry=InboxEntry("opinion.assigned", "assigned", "open"),
+    )
+    return Claimed(due=due, status="queued", version=1)
+
+
+class Queue:
+    """Hands each delivery out once, and says yes to everything."""
+
+    def __init__(self, *deliveries: Claimed) -> None:
+        self.waiting = list(deliveries)
+        self.put_back_until: list[datetime] = []
+
+    async def claim(self, kind: str, limit: int, now: datetime, lease_s: float) -> list[Claimed]:
+        taken, self.waiting = self.waiting[:limit], self.waiting[limit:]
+        return taken
+
+    async def begin(self, one: Claimed, now: datetime, lease_s: float) -> Claimed:
+        return one
+
+    async def finish(self, one: Claimed, status: Any, error: Any, retry_at: Any, unknown: bool) -> Claimed:
+        return Claimed(due=one.due, status=status, version=2, error=error, retry_at=retry_at)
+
+    async def put_back(self, begun: Claimed, before: Due, at: datetime) -> None:
+        self.put_back_until.append(at)
+        self.waiting.append(begun)
+
+    async def recorded(self, one: Claimed) -> None: ...
+
+    async def release(self, left: Sequence[Claimed], at: datetime) -> None: ...
+
+
+class Log:
+    """What was published; refuses first with each of `refusals`."""
+
+    def __init__(self, *refusals: Exception) -> None:
+        self.refusals = list(refusals)
+        self.results: asyncio.Queue[Delivery] = asyncio.Queue()
+
+    async def publish(self, records: Sequence[OutRecord], deadline_s: float = 5.0) -> None:
+        if self.refusals:
+            raise self.refusals.pop(0)
+        for record in records:
+            data = codec.decode(topics.DELIVERIES, record.value or b"", record.headers).data
+            assert isinstance(data, Delivery)
+            if data.status != "attempting":
+                self.results.put_nowait(data)
+
+
+class Stumbling:
+    """A connection that stumbles over the first message."""
+
+    def __init__(self, error: Exception) -> None:
+        self._errors = [error]
+
+    async def deliver(self, due: Due) -> Outcome:
+        if self._errors:
+            raise self._errors.pop()
+        return SENT
+
+    async def close(self) -> None: ...
+
+
+async def results(slot: Slot, queue: Queue, log: Log, count: int, kind: Outside = "mail") -> list[Delivery]:
+    sender = Sender(kind, [slot], cast(DeliveryStore, queue), log, TIMING, now=lambda: AT)
+    running = asyncio.create_task(sender.run())
+    try:
+        async with asyncio.timeout(10):
+            taking = asyncio.gather(*(log.results.get() for _ in range(count)))
+            await asyncio.wait([running, taking], return_when=asyncio.FIRST_COMPLETED)
+            assert not running.done(), running.exception()
+            return list(await taking)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+@pytest.mark.parametrize("error", [IndexError("x@deputies.test"), AttributeError(), UnicodeError()])
+async def test_what_fails_by_a_fault_of_ours_is_given_up_with_its_reason_and_the_next_is_sent(
+    error: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given_up, sent = await results(Stumbling(error), Queue(claimed("a"), claimed("b")), Log(), 2)
+    assert (given_up.alert, given_up.status, given_up.error) == ("a", "dead", type(error).__name__)
+    assert (sent.alert, sent.status) == ("b", "sent")
+    assert "x@deputies.test" not in "".join(capsys.readouterr())
+
+
+async def test_an_outage_during_an_attempt_is_tried_again() -> None:
+    (failed,) = await results(Stumbling(ConnectionResetError()), Queue(claimed("a")), Log(), 1)
+    assert (failed.status, failed.error) == ("failed", "ConnectionResetError")
+
+
+@pytest.mark.parametrize("refusal", [Overloaded("too much in flight"), NotConfirmed([], "late")])
+async def test_an_attempt_whose_record_the_broker_does_not_take_is_not_made_but_comes_up_again(
+    refusal: Exception,
+) -> None:
+    queue = Queue(claimed("a"))
+    (sent,) = await results(Stumbling(ConnectionResetError()), queue, Log(refusal), 1)
+    assert sent.alert == "a"
+    assert queue.put_back_until == [AT + timedelta(seconds=1)]
+
+
+@pytest.mark.parametrize("target", ["a@", "a@[", "a@b.c\nBcc: x@y.z"])
+async def test_a_mistyped_mail_address_is_given_up(target: str) -> None:
+    server = MailServer("127.0.0.1", 1, "l@x.test", "none", "", "", "https://lianxin.test", 5.0)
+    city = Snapshot(version="v1", city=City("wuxi", "无锡"))
+    slot = MailSlot(server, lambda: city)
+    (dead,) = await results(slot, Queue(claimed("a", target=target)), Log(), 1)
+    assert dead.status == "dead"
+
+
+async def test_a_mistyped_webhook_address_is_given_up() -> None:
+    slot = WebhookSlot(WebhookSettings(b"secret", Allowed(""), 5.0))
+    bad = claimed("a", "webhook", "https://hooks..example.com/x")
+    (dead,) = await results(slot, Queue(bad), Log(), 1, "webhook")
+    assert (dead.status, dead.error) == ("dead", "not a host name")
