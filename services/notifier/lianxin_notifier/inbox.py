@@ -276,7 +276,7 @@ def _facts(before: Opinion, event: Event) -> dict[str, object]:
 
 
 # Events that a time-out brings while a command is looked at: they don't mean that the command was heeded.
-_BY_THE_CLOCK = frozenset({"clock.breached", "clock.reminded", "opinion.taken_back", "opinion.closed"})
+_BY_THE_CLOCK = frozenset({"clock.breached", "clock.reminded", "opinion.closed"})
 _COMMANDED = frozenset(
     {
         "opinion.accepted", "opinion.answered", "opinion.progressed", "opinion.handed_over",
@@ -299,8 +299,9 @@ class CommandResult(Struct, frozen=True, kw_only=True):
     actor: str | None = None
 
 
-def command_result(event: Event) -> CommandResult | None:
-    """What `event` tells of the command that caused it; None where it tells of none.
+def command_result(before: Opinion, event: Event) -> CommandResult | None:
+    """What `event`, which follows on `before`, tells of the command that caused it; None where it tells of
+    none.
 
     A command is applied when a lifecycle event other than a time-out names it as its cause, refused when
     `command.refused` does.
@@ -319,8 +320,7 @@ def command_result(event: Event) -> CommandResult | None:
             recorded=event.recordedtime,
             code=data.code,
         )
-    by_a_person = isinstance(data, lifecycle.Assigned) and data.by in _ASSIGNED_BY_A_PERSON
-    if event.type not in _COMMANDED and not by_a_person:
+    if event.type not in _COMMANDED and not _placed_by_a_person(before, data):
         return None
     actor: Actor | None = getattr(data, "actor", None)
     return CommandResult(
@@ -331,3 +331,17 @@ def command_result(event: Event) -> CommandResult | None:
         recorded=event.recordedtime,
         actor=actor.id if actor else None,
     )
+
+
+def _placed_by_a_person(before: Opinion, data: Struct) -> bool:
+    """Whether the case was given to somebody, or taken from somebody, because a person decided so. Corrected
+    grid or topic may lead to triage: out of a holder's hands, or there once more, where no clock leads."""
+    match data:
+        case lifecycle.Assigned():
+            return data.by in _ASSIGNED_BY_A_PERSON
+        case lifecycle.TakenBack():
+            return data.reason == "staff"
+        case lifecycle.Triaged():
+            return before.stage == "triage"
+        case _:
+            return False

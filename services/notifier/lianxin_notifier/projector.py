@@ -79,7 +79,7 @@ def _fold_lifecycle(message: Message, known: dict[str, Opinion], batch: Batch) -
     batch.before.setdefault(id_, now)
     batch.after[id_], alerts = apply(now, event)
     batch.alerts += alerts
-    if (result := command_result(event)) is not None:
+    if (result := command_result(now, event)) is not None:
         batch.results.append(result)
     if batch.after[id_].erased and not now.erased:
         batch.erased.append(id_)

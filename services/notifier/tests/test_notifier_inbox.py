@@ -26,6 +26,7 @@ EXPLANATION = lifecycle.Explanation(
     classified=lifecycle.ClassifiedAs("0101", "choice", 1.0),
 )
 SUBMITTED = lifecycle.Submitted(channel="app", digest="d")
+HELD = Opinion(id="o1", sequence=2, stage="assigned", holder="D1")
 D1, D2 = inbound.Actor("deputy", "D1"), inbound.Actor("deputy", "D2")
 
 
@@ -170,10 +171,11 @@ def test_a_refusal_for_an_opinion_that_nobody_submitted_is_folded_too() -> None:
 
 
 def test_a_command_is_applied_by_what_it_caused_and_refused_by_a_refusal() -> None:
-    accepted = command_result(event(3, lifecycle.Accepted(D1), cause="c1"))
+    accepted = command_result(HELD, event(3, lifecycle.Accepted(D1), cause="c1"))
     assert accepted is not None
     assert (accepted.command, accepted.status, accepted.actor) == ("c1", "applied", "D1")
-    refused = command_result(event(3, lifecycle.CommandRefused("case.accept", "not_your_case"), cause="c2"))
+    refusal = lifecycle.CommandRefused("case.accept", "not_your_case")
+    refused = command_result(HELD, event(3, refusal, cause="c2"))
     assert refused is not None
     assert (refused.status, refused.code) == ("refused", "not_your_case")
 
@@ -183,6 +185,7 @@ def test_a_command_is_applied_by_what_it_caused_and_refused_by_a_refusal() -> No
     [
         lifecycle.Breached("acknowledge", START, "D1"),
         lifecycle.TakenBack("D1", "silence"),
+        triaged("T1"),  # after a silence
         lifecycle.Closed("unrated"),
         assigned("D2", by="take_back"),
         assigned("D2"),
@@ -192,7 +195,21 @@ def test_a_command_is_applied_by_what_it_caused_and_refused_by_a_refusal() -> No
 def test_what_the_clock_or_the_resident_brought_about_does_not_mean_that_a_command_was_heeded(
     data: Struct,
 ) -> None:
-    assert command_result(event(3, data, cause="c1")) is None
+    assert command_result(HELD, event(3, data, cause="c1")) is None
+
+
+@pytest.mark.parametrize(
+    ("before", "data"),
+    [
+        ("assigned", lifecycle.TakenBack("D1", "staff")),
+        ("triage", triaged("T1")),
+        ("triage", assigned("D2", by="triage")),
+    ],
+)
+def test_an_assignment_that_leads_to_triage_was_heeded_too(before: lifecycle.Stage, data: Struct) -> None:
+    result = command_result(Opinion(id="o1", sequence=2, stage=before), event(3, data, cause="c1"))
+    assert result is not None
+    assert (result.command, result.status) == ("c1", "applied")
 
 
 STEPS = st.sampled_from(
