@@ -32,7 +32,7 @@ def in_stage(api: Running, opinion: str, stage: str) -> dict[str, object]:
         view: dict[str, object] = by_code(api, opinion).json()
         return view if view["stage"] == stage else None
 
-    view = eventually(reached, timeout=30)
+    view = eventually(reached, timeout=120)
     assert view is not None
     return view
 
@@ -116,11 +116,11 @@ def test_erased_words_are_gone_from_the_view(api: Running, worker: Running, city
     opinion = ids.fresh()
     told = written(opinion, "text", "opinion", "秘密")
     write(city_broker.bootstrap, [told, *history(opinion, SUBMITTED, ASSIGNED)])
-    eventually(lambda: "秘密" in by_code(api, opinion).text, timeout=30)
+    eventually(lambda: "秘密" in by_code(api, opinion).text, timeout=120)
     gone = deletion(topics.WORDS, words.key(opinion, "text"), START)
     steps = history(opinion, SUBMITTED, ASSIGNED, lifecycle.Erased(actor=RESIDENT))
     write(city_broker.bootstrap, [gone, steps[-1]])
-    eventually(lambda: by_code(api, opinion).json()["timeline"][-1]["type"] == "opinion.erased", timeout=30)
+    eventually(lambda: by_code(api, opinion).json()["timeline"][-1]["type"] == "opinion.erased", timeout=120)
     assert "秘密" not in by_code(api, opinion).text
 
 
@@ -133,7 +133,7 @@ def test_a_refused_rating_of_an_id_that_nobody_submitted_is_no_submitted_opinion
     decided = read_all(city_broker.bootstrap, topics.LIFECYCLE)
     submitted = {event.subject for event in decided if event.type == "opinion.submitted"}
     assert opinion in submitted
-    eventually(lambda: counted(worker) == len(submitted), timeout=30)
+    eventually(lambda: counted(worker) == len(submitted), timeout=120)
     assert by_code(api, unknown).json()["stage"] == "submitted"
 
 
@@ -150,7 +150,7 @@ def test_a_conflict_is_told_from_the_projection_after_a_restart(
     key = str(uuid4())
     opinion = ids.opinion_id("app", key)
     write(city_broker.bootstrap, history(opinion, SUBMITTED))
-    eventually(lambda: by_code(api, opinion).json()["timeline"], timeout=30)
+    eventually(lambda: by_code(api, opinion).json()["timeline"], timeout=120)
     assert api.submit({"text": "something else"}, SUBMIT, key).status_code == 409
 
 

@@ -59,7 +59,7 @@ def serving(url: str, events: Sequence[Event]) -> Iterator[TestClient]:
 
     asyncio.run(fill())
     with TestClient(create_app(settings)) as client:
-        eventually(lambda: client.get("/readyz").status_code == 200, timeout=20)
+        eventually(lambda: client.get("/readyz").status_code == 200, timeout=120)
         yield client
 
 
@@ -229,7 +229,7 @@ def test_the_process_ends_where_its_figures_can_t_be_read_for_another_reason_tha
     monkeypatch.setattr(Refresher, "refresh", refresh)
     monkeypatch.setattr(api, "die", lambda _, part, error: deaths.append(f"{part}: {error}"))
     with TestClient(create_app(MetricsSettings(mongo_url=database.url))):
-        eventually(lambda: deaths == ["refresher: KeyError('batch')"], timeout=20)
+        eventually(lambda: deaths == ["refresher: KeyError('batch')"], timeout=120)
 
 
 def test_with_the_database_away_reports_say_so_and_come_back(

@@ -63,7 +63,7 @@ async def test_the_whole_sample_city_comes_into_force_and_a_second_start_loads_n
     assert (loaded, again) == (True, False)
     expected = read_city(sample_city())
     async with following(broker.bootstrap) as follower:
-        await follower.wait_caught_up(30)
+        await follower.wait_caught_up(120)
         assert follower.problem is None
         assert follower.current is not None
         assert follower.current.version == version_of(expected.digest())
