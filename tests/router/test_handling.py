@@ -1,23 +1,21 @@
 """The handler on a real database: whatever breaks between saving, publishing and confirming, each effect
 comes once and none is missing."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from lianxin_chassis import database as drivers
 from lianxin_chassis.outages import NotConfirmed, Outage
 from lianxin_chassis.work import Unprocessable
-from lianxin_contracts import codec, ids, inbound, registry, topics
-from lianxin_contracts.envelope import Event, OutRecord
+from lianxin_contracts import ids, inbound, registry, topics
 from lianxin_router import timers
-from lianxin_router.fold import fold_one
 from lianxin_router.handle import CaseHandler
 from lianxin_router.review import Reviews
 from lianxin_router.store import CaseStore
 from lianxin_router.timers import Timers
+from tests.router.recorded import Log
 from tests.router.said import deputy, event, message, now, submitted
 from tests.router.small_city import (
     DEPUTIES,
@@ -30,37 +28,6 @@ from tests.router.small_city import (
 )
 
 CITY = city_of()
-
-
-class Log:
-    """A publisher that keeps what it gets; `breaks` makes the next call fail before or after that,
-    `keeps` the next one that has events after so many of them."""
-
-    def __init__(self) -> None:
-        self.records: list[OutRecord] = []
-        self.breaks: str | None = None
-        self.keeps: int | None = None
-
-    async def publish(self, records: Sequence[OutRecord], deadline_s: float = 5.0) -> None:
-        if self.keeps is not None and any(record.topic == topics.LIFECYCLE for record in records):
-            keeps, self.keeps = self.keeps, None
-            self.records += records[:keeps]
-            raise NotConfirmed(records[keeps:], "told to break off")
-        breaks, self.breaks = self.breaks, None
-        if breaks != "before":
-            self.records += records
-        if breaks:
-            raise NotConfirmed(records, "told to break")
-
-    def events(self, topic: str = topics.LIFECYCLE) -> list[Event]:
-        return [
-            codec.decode(r.topic, r.value, r.headers)
-            for r in self.records
-            if r.topic == topic and r.value is not None
-        ]
-
-    def types(self) -> list[str]:
-        return [event.type for event in self.events()]
 
 
 async def nothing_in_hand() -> None:
@@ -265,73 +232,3 @@ async def test_many_overdue_cases_are_knocked_for_once_each_and_read_once_a_look
     assert sum(reads) == 5
     assert await knocking.knock_once() == 0
     assert {knock.subject for knock in log.events(topics.INBOUND)} == {one.subject for one in said}
-
-
-# -- the database is lost while a decision is published in part
-
-
-async def folded_anew(db: drivers.Database, log: Log, generation: int = 2) -> CaseStore:
-    """A new generation of the cases, from what is in the log."""
-    filling = CaseStore(db, generation, filling=True)
-    await filling.begin()
-    for told in log.events():
-        held = (await filling.load([told.subject]))[told.subject]
-        fold_one(held, told)
-        await filling.save([held])
-    await filling.finish()
-    return CaseStore(db, generation)
-
-
-@pytest.mark.parametrize("published", [0, 1, 2, 3])
-async def test_a_decision_that_was_published_in_part_is_ended_by_the_router_of_another_generation(
-    handler: CaseHandler, db: drivers.Database, log: Log, published: int
-) -> None:
-    said = submitted(ids.fresh())
-    log.keeps = published
-    with pytest.raises(NotConfirmed):
-        await handler.handle([message(said)])
-    first = log.events()
-    assert len(first) == published
-    assert len(log.events(topics.WORDS)) == 1, "words are there before any event"
-    other = await folded_anew(db, log)
-    await CaseHandler(other, log, lambda: CITY).handle([message(said)])
-    assert log.types() == ["opinion.submitted", "issue.joined", "opinion.assigned"]
-    assert log.events()[:published] == first
-    case = (await other.load([said.subject]))[said.subject]
-    assert case.case is not None
-    assert (case.case.stage, case.unfinished, case.outbox) == ("assigned", None, [])
-    third = await folded_anew(db, log, 3)
-    refolded = (await third.load([said.subject]))[said.subject]
-    assert (refolded.case, refolded.causes) == (case.case, case.causes)
-
-
-async def test_a_decision_whose_command_never_comes_again_is_ended_by_the_knock(
-    handler: CaseHandler, db: drivers.Database, log: Log
-) -> None:
-    said = submitted(ids.fresh())
-    log.keeps = 1
-    with pytest.raises(NotConfirmed):
-        await handler.handle([message(said)])
-    other = await folded_anew(db, log)
-    await Timers(other, log).knock_once()
-    (knock,) = log.events(topics.INBOUND)
-    await CaseHandler(other, log, lambda: CITY).handle([message(knock)])
-    assert log.types() == ["opinion.submitted", "opinion.triaged", "clock.checked"]
-    assert [event.sequence for event in log.events()] == [1, 2, 3]
-
-
-async def test_nothing_is_decided_on_a_case_whose_log_can_not_be_followed(
-    handler: CaseHandler, db: drivers.Database, log: Log
-) -> None:
-    said, sound = submitted(ids.fresh()), submitted(ids.fresh())
-    await handler.handle([message(said)])
-    log.records = [r for r in log.records if dict(r.headers).get("ce_sequence") != b"2"]
-    other = await folded_anew(db, log)
-    told = len(log.records)
-    with pytest.raises(Unprocessable) as blamed:
-        await CaseHandler(other, log, lambda: CITY).handle(
-            [message(sound), message(event(said.subject, inbound.Accept(deputy("ann"))), 1)]
-        )
-    assert blamed.value.reason == "stuck"
-    assert blamed.value.message.key == said.subject
-    assert len(log.records) == told

@@ -6,6 +6,7 @@ saved but did not get confirmed is published again, in its order, before anythin
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 
 from lianxin_chassis.consumer import Unprocessable
 from lianxin_chassis.logs import get_logger
@@ -17,7 +18,7 @@ from lianxin_router.city import City
 from lianxin_router.desk import Desk
 from lianxin_router.domain.decide import decide
 from lianxin_router.domain.ports import Context
-from lianxin_router.domain.story import Decision
+from lianxin_router.domain.story import Decision, whole_milliseconds
 from lianxin_router.domain.submission import first_request
 from lianxin_router.domain.unfinished import finish, resume
 from lianxin_router.routing.route import SURGE_CASES, LoadsNeeded
@@ -142,8 +143,16 @@ class CaseHandler:
         desk.advance(h.case, decision.case)
         h.case = decision.case
         h.outbox.extend(records_of(decision, cause))
+        if decision.deletions:
+            h.deletions = [deletion(d.topic, d.key, cause.recordedtime) for d in decision.deletions]
+            h.deleted = now()
         h.unfinished = None
         h.changed = True
+
+
+def now() -> datetime:
+    """The wall clock, in whole milliseconds as databases keep them."""
+    return whole_milliseconds(datetime.now(UTC))
 
 
 def records_of(decision: Decision, cause: Event) -> list[OutRecord]:

@@ -63,7 +63,7 @@ class Held:
     """A case as it was loaded, and what has been done to it since. `version` 0: not stored yet.
 
     `unfinished`: `case` is in the midst of a decision, as the log is. `stuck`: why nothing may be decided on
-    `case`, which is not where its log is.
+    `case`, which is not where its log is. `deletions`: what was deleted at `deleted` and is to be once more.
     """
 
     id: str
@@ -74,6 +74,8 @@ class Held:
     changed: bool = False
     unfinished: Unfinished | None = None
     stuck: str | None = None
+    deletions: list[OutRecord] = field(default_factory=list)
+    deleted: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ class CaseStore:
 
     async def prepare(self) -> None:
         """Create the indexes; repeating it changes nothing."""
-        for name in ("holder", "waiting", "stray", "due", "issue"):
+        for name in ("holder", "waiting", "stray", "due", "issue", "deleted"):
             await self._cases.create_index([(name, 1)], name=name, sparse=True)
 
     async def state(self) -> str | None:
@@ -197,6 +199,17 @@ class CaseStore:
         cursor = self._cases.find({"due": {"$lte": until}}, {"clock": 1, "due": 1}).sort("due", 1)
         while rows := await cursor.to_list(page):
             yield [(row["_id"], row["clock"], row["due"]) for row in rows]
+
+    async def deleted_by(self, until: datetime, limit: int) -> list[tuple[str, list[OutRecord]]]:
+        """Cases whose words and contacts were deleted by `until` and not once more since: (case, the
+        deletions)."""
+        cursor = self._cases.find({"deleted": {"$lte": until}}, {"deletions": 1}).limit(limit)
+        return [(row["_id"], _unpack_records(row["deletions"])) async for row in cursor]
+
+    async def forget_deletions(self, cases: Iterable[str]) -> None:
+        """The deletions of `cases` were repeated."""
+        gone = {"deleted": "", "deletions": ""}
+        await self._cases.update_many({"_id": {"$in": list(cases)}}, {"$unset": gone})
 
     async def held_by(self, deputies: Iterable[str]) -> list[str]:
         """The open cases of `deputies`."""
@@ -299,6 +312,9 @@ class CaseStore:
 def _pack(h: Held) -> Document:
     case = h.case
     document: Document = {"_id": h.id, "v": h.version + 1, "causes": Binary(b"".join(h.causes))}
+    if h.deletions:
+        document["deleted"] = h.deleted
+        document["deletions"] = Binary(msgspec.msgpack.encode(h.deletions))
     if h.stuck is not None:
         document["stuck"] = h.stuck
     if h.unfinished is not None:
@@ -340,10 +356,16 @@ def _unpack(document: Document) -> Held:
         case=None if state is None else msgspec.msgpack.decode(state, type=Case),
         version=document["v"],
         causes={causes[at : at + 16] for at in range(0, len(causes), 16)},
-        outbox=[] if outbox is None else msgspec.msgpack.decode(outbox, type=list[OutRecord]),
+        outbox=[] if outbox is None else _unpack_records(outbox),
         unfinished=None if unfinished is None else _unpack_unfinished(unfinished),
         stuck=document.get("stuck"),
+        deletions=_unpack_records(document["deletions"]) if "deletions" in document else [],
+        deleted=document.get("deleted"),
     )
+
+
+def _unpack_records(packed: bytes) -> list[OutRecord]:
+    return msgspec.msgpack.decode(packed, type=list[OutRecord])
 
 
 def _unpack_unfinished(packed: bytes) -> Unfinished:

@@ -27,6 +27,7 @@ from lianxin_chassis.settings import Settings
 from lianxin_contracts import ids, topics
 from lianxin_contracts.envelope import parse_time
 from lianxin_router.city import CityInForce
+from lianxin_router.deletions import Deletions
 from lianxin_router.domain.ports import unreadable
 from lianxin_router.fold import Fold, LogReader
 from lianxin_router.handle import CaseHandler, Stuck
@@ -72,6 +73,7 @@ class Router:
         self.city = CityInForce(self.reviews.accept)
         self.handler = CaseHandler(store, publisher, lambda: self.city.current)
         self.timers = Timers(store, publisher)
+        self.deletions = Deletions(store, publisher)
         self.registry.on_switch(self.city.accept)
 
     def consumer(self, parking: ParkingLot) -> Consumer:
@@ -195,6 +197,7 @@ async def live(settings: Settings) -> AsyncIterator[Worker]:
                 router.city.run,
                 router.reviews.run,
                 router.timers.run,
+                router.deletions.run,
                 router.note_positions,
                 router.count,
                 lambda: _until_replaced(generations, store),
