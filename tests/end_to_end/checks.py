@@ -4,7 +4,7 @@ An empty list means that it holds. The log is read directly; everything else thr
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -207,13 +207,20 @@ def holder_after(events: Iterable[Event]) -> str | None:
     return holder
 
 
-def nothing_was_sent_twice(log: Log, mails: Iterable[Mapping[str, Any]] = ()) -> Problems:
-    """Towards providers a Message-ID goes out once, but for repeats that are marked as such."""
-    marked: Counter[str] = Counter()
+def repeats(log: Log) -> list[Delivery]:
+    """The attempts towards providers that are marked as repeated after a crash; a record that was published
+    twice is one attempt."""
+    found: dict[str, Delivery] = {}
     for _, event in log.events(topics.DELIVERIES):
         assert isinstance(event.data, Delivery)
         if event.data.repeated_after_crash and event.data.status == "attempting" and event.data.message_id:
-            marked[event.data.message_id] += 1
+            found[event.id] = event.data
+    return list(found.values())
+
+
+def nothing_was_sent_twice(log: Log, mails: Iterable[Mapping[str, Any]] = ()) -> Problems:
+    """Towards providers a Message-ID goes out once, but for repeats that are marked as such."""
+    marked = Counter(one.message_id for one in repeats(log))
     arrived = Counter(mail["message_id"] for mail in mails)
     return [
         f"mail {message_id} arrived {times} times, {marked[message_id]} repeats are marked"
@@ -222,15 +229,18 @@ def nothing_was_sent_twice(log: Log, mails: Iterable[Mapping[str, Any]] = ()) ->
     ]
 
 
+OF_LOG_AND_LEDGER: Mapping[str, Callable[[Log, Ledger], Problems]] = {
+    "every accepted opinion is there once": every_accepted_opinion_is_there_once,
+    "sequences have no gap": lambda log, _: sequences_have_no_gap(log),
+    "every inbound record left a trace": lambda log, _: every_inbound_record_left_a_trace(log),
+    "every command is on the log": every_command_is_on_the_log,
+    "a case has one assignee at a time, and says why": lambda log, _: a_case_has_one_assignee_at_a_time(log),
+    "times never go back": lambda log, _: times_never_go_back(log),
+    "words and contacts are where they may be": words_and_contacts_are_where_they_may_be,
+    "places are rounded": lambda log, _: places_are_rounded(log),
+}
+
+
 def everything_wrong_with(log: Log, ledger: Ledger) -> Problems:
     """Every check that needs the log and the ledger alone."""
-    return [
-        *every_accepted_opinion_is_there_once(log, ledger),
-        *sequences_have_no_gap(log),
-        *every_inbound_record_left_a_trace(log),
-        *every_command_is_on_the_log(log, ledger),
-        *a_case_has_one_assignee_at_a_time(log),
-        *times_never_go_back(log),
-        *words_and_contacts_are_where_they_may_be(log, ledger),
-        *places_are_rounded(log),
-    ]
+    return [problem for check in OF_LOG_AND_LEDGER.values() for problem in check(log, ledger)]

@@ -1,6 +1,7 @@
 """What residents of a city might say: from templates of our own, by seed, or from a file."""
 
 import csv
+import gzip
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -92,18 +93,21 @@ def from_templates(
 def from_csv(
     path: Path, seed: int, stations: Sequence[dict[str, Any]], limit: int | None = None, run: str = "c"
 ) -> Iterator[Draft]:
-    """The rows of a CSV file with the columns `title` and `text` (where it is empty, the title is the text);
-    the station is drawn by seed."""
-    with path.open(encoding="utf-8", newline="") as file:
-        for number, row in enumerate(csv.DictReader(file)):
+    """The rows of a `.csv` or `.csv.gz` file with the columns `title` and `text`; an empty text is the title,
+    and rows with neither are passed over. The station is drawn by seed. KeyError: a column is missing."""
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rt", encoding="utf-8", newline="") as file:
+        number = 0
+        for row in csv.DictReader(file):
             if limit is not None and number >= limit:
                 return
-            chance = random.Random(f"{seed}/{number}")
             text = (row["text"].strip() or row["title"].strip())[:10_000]
             if not text:
                 continue
+            number += 1
+            chance = random.Random(f"{seed}/{number}")
             body: dict[str, Any] = {"text": text, "station": chance.choice(stations)["id"]}
-            if row.get("title", "").strip():
+            if row["title"].strip():
                 body["title"] = row["title"].strip()[:200]
             yield Draft(f"{run}-{seed}-{number}", body | _contact(chance, number), text[:40])
 

@@ -1,9 +1,9 @@
 """Drives a running stack through its public surface: residents say things, deputies act, residents rate.
 
-    python -m tests.end_to_end.drive --data .lianxin --count 2000 --seed 7 --twice --ledger ledger.json
+    python -m tests.end_to_end.drive --csv messages.csv.gz --count 2000 --seed 7 --twice --ledger ledger.json
 
 Used by the main job, by the fault tests and by the long run. What was answered with 202 is in the ledger, so
-that `checks.py` can tell whether anything of it was lost.
+that `checks.py` can tell whether anything of it was lost; as a command it tells that at its end.
 """
 
 import argparse
@@ -22,7 +22,10 @@ from typing import Any, TypeVar
 from tests.end_to_end.drafts import Draft, from_csv, from_templates
 from tests.end_to_end.journey import EVERYTHING_CLOSES, Journey, Shares
 from tests.end_to_end.ledger import Accepted, Ledger
+from tests.end_to_end.log import read_log
+from tests.end_to_end.repeating import RepeatingSurface
 from tests.end_to_end.surface import Addresses, Failed, Surface
+from tests.end_to_end.verdicts import counts, everything_but_the_city, verdicts
 
 T = TypeVar("T")
 Say = Callable[[str], object]
@@ -54,9 +57,9 @@ class Drive:
         """`count` opinions from our own templates."""
         return list(from_templates(count, self.seed, self.stations, self.topics, run))
 
-    def drafts_from(self, path: Path, limit: int | None = None) -> list[Draft]:
+    def drafts_from(self, path: Path, limit: int | None = None, run: str = "c") -> list[Draft]:
         """The opinions of a CSV file."""
-        return list(from_csv(path, self.seed, self.stations, limit))
+        return list(from_csv(path, self.seed, self.stations, limit, run))
 
     async def submit(self, drafts: Iterable[Draft], *, twice: bool = False) -> list[Accepted]:
         """Hand in every draft until it is accepted; `twice`: each request two times under its key, every
@@ -193,16 +196,19 @@ def status_of(data: Path) -> dict[str, Any]:
 
 
 async def run(options: argparse.Namespace) -> int:
-    """The command line: 0 where everything that was begun came to its end."""
+    """The command line: 0 where everything that was begun came to its end, and every check holds."""
     addresses = Addresses.of_status(status_of(options.data))
-    async with Surface(
-        addresses, connections=2 * options.concurrency, patience_s=options.patience
-    ) as surface:
+    kind = RepeatingSurface if options.twice else Surface
+    async with kind(addresses, connections=4 * options.concurrency, patience_s=options.patience) as surface:
         drive = Drive(surface, options.seed, options.concurrency, options.patience)
         await drive.learn()
-        drafts = drive.drafts_from(options.csv, options.count) if options.csv else drive.drafts(options.count)
+        drafts = (
+            drive.drafts_from(options.csv, options.count, options.run)
+            if options.csv
+            else drive.drafts(options.count, options.run)
+        )
         began = time.monotonic()
-        opinions = await drive.submit(drafts, twice=options.twice)
+        opinions = await drive.submit(drafts)
         seconds = time.monotonic() - began
         drive.say(f"{len(opinions)} accepted in {seconds:.1f} s, {len(opinions) / seconds:.0f} a second\n")
         if not options.submit_only:
@@ -211,18 +217,55 @@ async def run(options: argparse.Namespace) -> int:
             drive.ledger.save(options.ledger)
         for failure in drive.failures[:20]:
             drive.say(f"failed: {failure}\n")
-        sys.stdout.write(json.dumps(drive.summary(), ensure_ascii=False) + "\n")
-        return 1 if drive.failures or drive.ledger.surprises else 0
+        if isinstance(surface, RepeatingSurface):
+            drive.failures += surface.unlike
+            drive.say(
+                f"{surface.repeated} requests were sent two times, {len(surface.unlike)} answered unlike\n"
+            )
+    wrong = await told(options, drive)
+    return 1 if drive.failures or drive.ledger.surprises or wrong else 0
+
+
+async def told(options: argparse.Namespace, drive: Drive) -> bool:
+    """Wait until the figures stand where the log does, then print them, the verdict of each check and one
+    opinion to look at; whether any check does not hold."""
+    deadline = time.monotonic() + options.patience
+    while True:
+        status = status_of(options.data)
+        log = await read_log(status["broker"]["bootstrap"], everything_but_the_city())
+        found = verdicts(log, drive.ledger, status)
+        if not any(found.values()) or time.monotonic() > deadline:
+            break
+        await asyncio.sleep(1.0)
+    write = sys.stdout.write
+    write(json.dumps(drive.summary(), ensure_ascii=False) + "\n")
+    write(f"of this drive, by the log: {json.dumps(counts(log, drive.ledger))}\n")
+    write(f"of the whole stack, by lianxin status: {json.dumps(status['counts'])}\n")
+    for check, problems in found.items():
+        write(f"{'holds' if not problems else 'WRONG':6} {check}\n")
+        for problem in problems[:5]:
+            write(f"       {problem}\n")
+    closed = next((o for o in drive.ledger.opinions.values() if o.stage == "closed"), None)
+    if closed is not None:
+        write(f"one that was closed: {closed.id}, tracking code {closed.tracking_code}\n")
+    return any(found.values())
 
 
 def main() -> int:
     """Read the arguments and run."""
-    parser = argparse.ArgumentParser(prog="python -m tests.end_to_end.drive", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.end_to_end.drive",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--data", type=Path, default=Path(".lianxin"), help="which stack (default .lianxin)")
     parser.add_argument("--count", type=int, default=200, help="how many opinions (default 200)")
-    parser.add_argument("--csv", type=Path, help="take title and text from this file, not from templates")
+    parser.add_argument("--csv", type=Path, help="take title and text from this .csv or .csv.gz")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--twice", action="store_true", help="send every request two times")
+    parser.add_argument("--run", default="d", help="part of every key: another run, other opinions")
+    parser.add_argument(
+        "--twice", action="store_true", help="make every request that says something two times"
+    )
     parser.add_argument("--submit-only", action="store_true", help="nobody acts on what was submitted")
     parser.add_argument("--close-all", action="store_true", help="every case is answered, rated and closed")
     parser.add_argument("--concurrency", type=int, default=32)

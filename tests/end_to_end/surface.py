@@ -5,8 +5,9 @@ the deadline. Everything else that was not expected is raised.
 """
 
 import asyncio
+import json
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +37,15 @@ class Answer:
     status: int
     body: Any
     tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One alert as an open inbox is told it: its number in the inbox, the opinion, and what happened."""
+
+    number: int
+    opinion: str
+    event: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +136,36 @@ class Surface:
             if answer.get("next") is None or not answer["items"]:
                 return items
             page = str(answer["next"])
+
+    async def alerts(self, deputy: str, after: int = 0) -> AsyncIterator[Alert]:
+        """What an open inbox is told above number `after`, until the connection ends. Raises httpx.HTTPError
+        where it can't be had or breaks."""
+        url = httpx.URL(f"{self._addresses.notifier}/v1/alerts/stream", params={"deputy": deputy})
+        headers = self._staff | {"Last-Event-ID": str(after)}
+        async with self._http.stream("GET", url, headers=headers, timeout=60.0) as stream:
+            stream.raise_for_status()
+            event = ""
+            async for line in stream.aiter_lines():
+                name, _, value = line.partition(": ")
+                if name == "event":
+                    event = value
+                elif name == "data" and event == "alert":
+                    told = json.loads(value)
+                    yield Alert(told["number"], told["id"], told["event"])
+
+    async def alerts_so_far(self, deputy: str, count: int) -> list[Alert]:
+        """The first `count` alerts of an inbox, from its start; fewer where the rest does not come within the
+        patience."""
+        found: list[Alert] = []
+        try:
+            async with asyncio.timeout(self._patience):
+                async for alert in self.alerts(deputy):
+                    found.append(alert)
+                    if len(found) >= count:
+                        break
+        except TimeoutError:
+            pass  # what is missing is seen by whoever compares
+        return found
 
     async def act(self, case: str, action: str, as_: str, key: str, **fields: Any) -> str:
         """One action on a case in the name of `as_`; returns the command's id."""

@@ -1,7 +1,9 @@
 """The checks see what they are there to see: each is shown a log that is right, and one with its fault."""
 
+import gzip
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,9 +12,10 @@ from lianxin_contracts import inbound, lifecycle, topics, words
 from lianxin_contracts.deliveries import Delivery
 from lianxin_contracts.envelope import Event, to_record
 from tests.end_to_end import checks
-from tests.end_to_end.drafts import Draft, from_templates
+from tests.end_to_end.drafts import Draft, from_csv, from_templates
 from tests.end_to_end.ledger import Command, Ledger
 from tests.end_to_end.log import Log, Logged
+from tests.end_to_end.verdicts import counts, verdicts
 
 MORNING = datetime(2026, 11, 23, 1, 0, tzinfo=UTC)
 DEPUTY = inbound.Actor("deputy", "D1")
@@ -251,6 +254,13 @@ def test_a_mail_that_arrived_twice_is_seen_unless_the_repeat_is_marked():
     assert checks.nothing_was_sent_twice(log(more=(attempt(repeated=True),)), mails) == []
 
 
+def test_a_marked_repeat_that_was_published_twice_allows_one_mail_more_and_not_two():
+    mails = [{"message_id": "<m1>"}] * 3
+    published_twice = (attempt(repeated=True), attempt(repeated=True))
+
+    assert len(checks.nothing_was_sent_twice(log(more=published_twice), mails)) == 1
+
+
 # -- the drafts
 
 
@@ -268,6 +278,31 @@ def test_every_draft_has_a_key_and_a_marker_of_its_own_that_is_in_its_text():
 
     assert len({draft.key for draft in drafts}) == len({draft.marker for draft in drafts}) == 200
     assert all(draft.marker in draft.body["text"] for draft in drafts)
+
+
+ROWS = "row,title,text\n1,路灯不亮,门口的路灯坏了\n2,只有标题,\n3,,\n4,,只有正文\n"
+
+
+def test_a_csv_file_is_read_packed_or_not_and_an_empty_text_is_the_title(tmp_path: Path):
+    plain, packed = tmp_path / "m.csv", tmp_path / "m.csv.gz"
+    plain.write_text(ROWS, "utf-8")
+    packed.write_bytes(gzip.compress(ROWS.encode()))
+
+    drafts = list(from_csv(plain, 7, STATIONS))
+
+    assert [draft.body["text"] for draft in drafts] == ["门口的路灯坏了", "只有标题", "只有正文"]
+    assert [draft.body.get("title") for draft in drafts] == ["路灯不亮", "只有标题", None]
+    assert list(from_csv(packed, 7, STATIONS)) == drafts
+    assert list(from_csv(packed, 7, STATIONS, limit=2)) == drafts[:2]
+
+
+def test_a_drive_s_verdicts_name_what_is_wrong_and_its_counts_follow_the_log(ledger: Ledger):
+    right = verdicts(log(*RIGHT), ledger, status())
+
+    assert [check for check, problems in right.items() if problems] == ["every assignment was alerted"]
+    assert verdicts(log(*RIGHT[:1]), ledger, status())["every inbound record left a trace"]
+    told = counts(log(*RIGHT), ledger)
+    assert {step for step, count in told.items() if count} == {"submitted", "assigned", "accepted"}
 
 
 def test_a_ledger_survives_its_file(tmp_path: Any, ledger: Ledger):

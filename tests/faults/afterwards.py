@@ -3,27 +3,32 @@
 Beside `tests.end_to_end.checks`; as there, each check gives back what is wrong, with the ids.
 """
 
+import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from lianxin_contracts import inbound, lifecycle, topics
 from lianxin_contracts.deliveries import Delivery
 from lianxin_router.domain.evolve import evolve
-from tests.end_to_end.checks import Problems, histories
+from tests.end_to_end.checks import Problems, histories, repeats
 from tests.end_to_end.ledger import Ledger
 from tests.end_to_end.log import Log
+from tests.end_to_end.surface import Alert
 
 ENDED = ("sent", "dead", "skipped")
 
 
 def deliveries(log: Log) -> Iterator[Delivery]:
-    """Every record of `alerts.deliveries`, each event once."""
-    seen: set[str] = set()
+    """Every record of `alerts.deliveries`, each event once. One event with two numbers is two: its id does
+    not follow from the number, and an alert under two numbers must be seen."""
+    seen: set[tuple[str, int | None]] = set()
     for _, event in log.events(topics.DELIVERIES):
         assert isinstance(event.data, Delivery)
-        if event.id not in seen:
-            seen.add(event.id)
+        if (event.id, event.data.number) not in seen:
+            seen.add((event.id, event.data.number))
             yield event.data
 
 
@@ -43,14 +48,15 @@ def nothing_was_put_aside(log: Log) -> Problems:
 
 
 def every_support_counts_once(log: Log, ledger: Ledger) -> Problems:
-    """One `opinion.supported` for each supporter, however often and when it was said."""
+    """One `opinion.supported` for each supporter, however often and when it was said. None is refused: they
+    are said right after the submission, so before anybody could have closed the case."""
     wrong: Problems = []
     told = histories(log)
     for case, supporters in ledger.supports.items():
         found = Counter(e.data.supporter for e in told[case] if isinstance(e.data, lifecycle.Supported))
         refused = sum(isinstance(e.data, lifecycle.CommandRefused) and e.data.type == "opinion.supported"
                       for e in told[case])  # fmt: skip
-        if len(found) + refused != len(supporters) or any(times > 1 for times in found.values()):
+        if refused or len(found) != len(supporters) or any(times > 1 for times in found.values()):
             wrong.append(
                 f"case {case}: {len(supporters)} supporters, {found.total()} counted, {refused} refused"
             )
@@ -137,6 +143,37 @@ def every_alert_has_one_number(log: Log) -> Problems:
     return wrong
 
 
+def numbered_opinions(log: Log) -> dict[str, dict[int, str]]:
+    """By receiver: the opinion that each number of the inbox is about."""
+    found: dict[str, dict[int, str]] = defaultdict(dict)
+    for one in deliveries(log):
+        if one.channel == "inbox" and one.number is not None:
+            found[one.receiver].setdefault(one.number, one.opinion)
+    return dict(found)
+
+
+def open_inboxes_were_told_each_alert_once(
+    log: Log, told: Mapping[str, Sequence[Alert]], *, whole: bool
+) -> Problems:
+    """What a stream brought, over all its breaks, is 1, 2, 3 … and each the opinion that has this number on
+    the log. `whole`: and nothing is missing at the end."""
+    numbers = numbered_opinions(log)
+    wrong: Problems = []
+    for receiver, alerts in told.items():
+        known = numbers.get(receiver, {})
+        expected = list(range(1, (len(known) if whole else len(alerts)) + 1))
+        if [alert.number for alert in alerts] != expected:
+            wrong.append(
+                f"inbox of {receiver}: told {[a.number for a in alerts][:50]}, {len(known)} are on the log"
+            )
+        wrong += [
+            f"inbox of {receiver}: {a.number} is {a.opinion} when told, {known.get(a.number)} on the log"
+            for a in alerts
+            if known.get(a.number) != a.opinion
+        ]
+    return wrong
+
+
 def every_assignment_was_alerted(log: Log) -> Problems:
     """Each `opinion.assigned` is the cause of an alert in its assignee's inbox."""
     alerted = {(one.cause, one.receiver) for one in deliveries(log) if one.channel == "inbox"}
@@ -173,4 +210,20 @@ def every_mail_arrived(log: Log, mails: Iterable[Mapping[str, Any]]) -> Problems
 
 def repeats_after_crash(log: Log) -> int:
     """How many attempts are marked `repeated_after_crash`."""
-    return sum(one.repeated_after_crash and one.status == "attempting" for one in deliveries(log))
+    return len(repeats(log))
+
+
+def no_log_file_holds_words(logs: Path, ledger: Ledger) -> Problems:
+    """What the processes wrote down names no resident's words, contact or tracking code, in no spelling that
+    JSON or a URL would give it."""
+    secrets = {
+        spelling.encode()
+        for opinion in ledger.opinions.values()
+        for secret in (opinion.marker, *opinion.contact_secrets, opinion.tracking_code)
+        for spelling in (secret, json.dumps(secret)[1:-1], quote(secret))
+    }
+    wrong: Problems = []
+    for file in sorted(path for path in logs.rglob("*") if path.is_file()):
+        text = file.read_bytes()
+        wrong += [f"{file.name} holds {secret.decode()}" for secret in secrets if secret in text]
+    return wrong

@@ -55,15 +55,24 @@ class Killer:
             await self._kill({name: pid})
 
     async def _kill(self, targets: dict[str, int]) -> dict[str, int]:
+        ended: dict[str, int] = {}
         for name, pid in targets.items():
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:  # it ended by itself in this instant
-                self.say(f"killer: {name} {pid} had ended already\n")
+            ended[name] = pid
+            while not self._ended_by_us(ended[name]):  # it had ended by itself: then the next one
+                self.say(f"killer: {name} {ended[name]} had ended already\n")
+                ended[name] = await self._running(name, other_than=ended[name])
             self.killed[name] += 1
         at = f"{time.monotonic() - self._began:5.0f} s {self.progress():4.0%}"
         self.say(f"killer: {at}  {self.killed.total():3}  {', '.join(targets)}\n")
-        return targets
+        return ended
+
+    @staticmethod
+    def _ended_by_us(pid: int) -> bool:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return False
+        return True
 
     async def _running(self, name: str, other_than: int | None = None) -> int:
         """The process's id, as soon as it runs; `other_than` is one that was killed."""

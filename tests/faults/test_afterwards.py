@@ -1,6 +1,7 @@
 """The checks after the kills see what they are there to see."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from lianxin_contracts.envelope import Event
 from tests.end_to_end.drafts import Draft
 from tests.end_to_end.ledger import Ledger
 from tests.end_to_end.log import Logged
+from tests.end_to_end.surface import Alert
 from tests.end_to_end.test_checks import (
     MARKER,
     MORNING,
@@ -41,7 +43,7 @@ def delivered(**fields: Any) -> Logged:
     told = {"alert": "a1", "cause": "e2", "opinion": "o1", "receiver": "D1", "channel": "inbox",
             "status": "sent", "attempt": 1, "number": 1} | fields  # fmt: skip
     at = MORNING + timedelta(minutes=5)
-    id_ = "-".join(str(told[name]) for name in ("alert", "status", "attempt", "number"))
+    id_ = "-".join(str(told[name]) for name in ("alert", "status", "attempt"))  # as the notifier derives it
     event = Event(id_, "/notifier", "delivery.recorded", "o1", at, at, Delivery(**told))
     return record(topics.DELIVERIES, event, key=told["alert"])
 
@@ -69,6 +71,8 @@ def test_a_support_that_is_lost_or_counted_twice_is_seen(ledger: Ledger):
     assert len(afterwards.every_support_counts_once(log(*RIGHT), ledger)) == 1
     twice = log(*RIGHT, STRANGER, decided(5, lifecycle.Supported("s1", 2)))
     assert len(afterwards.every_support_counts_once(twice, ledger)) == 1
+    refused = decided(4, lifecycle.CommandRefused("opinion.supported", "closed", {}))
+    assert len(afterwards.every_support_counts_once(log(*RIGHT, refused), ledger)) == 1
 
 
 def test_a_rating_that_is_lost_or_counted_twice_is_seen(ledger: Ledger):
@@ -92,6 +96,38 @@ def test_an_inbox_whose_numbers_are_wrong_is_seen(second: dict[str, Any], said_o
     assert afterwards.every_alert_has_one_number(log(delivered(), delivered(alert="a1"))) == []
     found = afterwards.every_alert_has_one_number(log(delivered(), delivered(**second)))
     assert any(said_of_it in one for one in found)
+
+
+@pytest.mark.parametrize(
+    ("alerts", "whole", "faults"),
+    [
+        ([Alert(1, "o1", "opinion.assigned")], True, 0),
+        ([], False, 0),
+        ([], True, 1),
+        ([Alert(1, "o1", "opinion.assigned")] * 2, False, 1),
+        ([Alert(1, "o2", "opinion.assigned")], True, 1),
+        ([Alert(2, "o1", "opinion.assigned")], False, 2),
+    ],
+)
+def test_a_stream_that_repeats_skips_or_renames_an_alert_is_seen(
+    alerts: list[Alert], whole: bool, faults: int
+):
+    found = afterwards.open_inboxes_were_told_each_alert_once(log(delivered()), {"D1": alerts}, whole=whole)
+
+    assert len(found) == faults
+
+
+@pytest.mark.parametrize("written", [MARKER, MARKER.encode("unicode_escape").decode(), "code AAAA-BBBB-CCCC"])
+def test_words_or_a_tracking_code_in_a_log_file_are_seen(tmp_path: Path, written: str):
+    kept = Ledger()
+    marker = Draft("k1", {}, f"{MARKER}")
+    kept.accepted(marker, {"id": "o1", "tracking_code": "AAAA-BBBB-CCCC"}, tries=1)
+    file = tmp_path / "intake.api.log"
+
+    file.write_text("an opinion came in opinion=o1 key=k1\n")
+    assert afterwards.no_log_file_holds_words(tmp_path, kept) == []
+    file.write_text(f"refused: {written}\n")
+    assert len(afterwards.no_log_file_holds_words(tmp_path, kept)) >= 1
 
 
 def test_an_assignment_without_an_alert_is_seen():

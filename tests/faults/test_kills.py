@@ -15,23 +15,24 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from lianxin_contracts import lifecycle, topics
-from lianxin_local.stack import SERVICE_PROCESSES
+from lianxin_local.home import Home
 from tests.end_to_end import checks
 from tests.end_to_end.drafts import Draft
 from tests.end_to_end.drive import Drive
 from tests.end_to_end.journey import Shares
 from tests.end_to_end.log import Log, read_log
-from tests.end_to_end.surface import Addresses, Surface
+from tests.end_to_end.repeating import RepeatingSurface
+from tests.end_to_end.rest import lag, samples
+from tests.end_to_end.surface import Addresses, Alert, Surface
 from tests.faults import afterwards
 from tests.faults.killer import Killer
-from tests.faults.repeating import RepeatingSurface
+from tests.faults.listening import Listener
 from tests.faults.strikes import draw
 from tests.support.smtp import SmtpServer
 from tests.support.stacks import LocalStack
@@ -77,12 +78,15 @@ class Outcome:
     drive: Drive
     surface: RepeatingSurface
     killer: Killer
+    listener: Listener
+    logs: Path
     log: Log
     status: dict[str, Any]
     inboxes: dict[str, list[dict[str, Any]]]
     mails: list[dict[str, Any]]
     views: dict[str, dict[str, Any]]
     panels: str
+    streams: dict[str, list[Alert]]
 
 
 @pytest.mark.parametrize(
@@ -108,11 +112,11 @@ def test_whatever_is_killed_every_opinion_is_there_once_and_takes_effect_once(
     stack.up()
 
     began = time.monotonic()
-    drive, surface, killer = asyncio.run(drive_under_kills(stack, size, opinions, kills, seed))
+    drive, surface, killer, listener = asyncio.run(drive_under_kills(stack, size, opinions, kills, seed))
     driven = time.monotonic()
     stack.up()
     come_to_rest(stack, opinions)
-    outcome = look(stack, smtp_server, drive, surface, killer)
+    outcome = look(stack, smtp_server, drive, surface, killer, listener)
     tell(outcome, driven - began, time.monotonic() - driven)
 
     wrong = everything_wrong(outcome, opinions)
@@ -123,8 +127,8 @@ def test_whatever_is_killed_every_opinion_is_there_once_and_takes_effect_once(
 
 async def drive_under_kills(
     stack: LocalStack, size: Size, opinions: int, kills: int, seed: int
-) -> tuple[Drive, RepeatingSurface, Killer]:
-    """Residents and deputies say everything twice while the killer strikes."""
+) -> tuple[Drive, RepeatingSurface, Killer, Listener]:
+    """Residents and deputies say everything twice, some with their inbox open, while the killer strikes."""
     addresses = Addresses.of_status(stack.status())
     finished = asyncio.Event()
     async with (
@@ -139,13 +143,19 @@ async def drive_under_kills(
 
         killer = Killer(stack, progress, say)
         killing = asyncio.create_task(killer.run(draw(kills, seed)))
+        listener = Listener(surface, lambda: {o.holder for o in drive.ledger.opinions.values() if o.holder})
+        listening = asyncio.create_task(listener.run())
         try:
             await drive.see_through(drive.drafts(opinions, run="kills"), SHARES, supporters_of)
             finished.set()
             await killing
         finally:
             killing.cancel()
-    return drive, surface, killer
+            listening.cancel()
+            (heard,) = await asyncio.gather(listening, return_exceptions=True)
+            if not isinstance(heard, asyncio.CancelledError):
+                raise heard
+    return drive, surface, killer, listener
 
 
 def supporters_of(draft: Draft) -> list[str]:
@@ -182,44 +192,29 @@ def come_to_rest(stack: LocalStack, opinions: int) -> None:
             say(f"no rest: {restless}\n")
 
 
-def lag(stack: LocalStack) -> float:
-    """Records that some worker has not worked off, as the workers tell it; infinite where one tells none."""
-    left = 0.0
-    for name in SERVICE_PROCESSES:
-        if not name.endswith(".worker"):
-            continue
-        text = httpx.get(f"http://127.0.0.1:{stack.saved['ports'][name]}/metrics", trust_env=False).text
-        found = samples(text, "lianxin_consumer_lag")
-        left += sum(records for _, records in found) if found else float("inf")
-    return left
-
-
-def samples(text: str, name: str) -> list[tuple[dict[str, str], float]]:
-    """(labels, value) of each series of one metric on a /metrics page."""
-    return [
-        (sample.labels, sample.value)
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-        if sample.name == name
-    ]
-
-
 def look(
-    stack: LocalStack, smtp: SmtpServer, drive: Drive, surface: RepeatingSurface, killer: Killer
+    stack: LocalStack,
+    smtp: SmtpServer,
+    drive: Drive,
+    surface: RepeatingSurface,
+    killer: Killer,
+    listener: Listener,
 ) -> Outcome:
     """Read everything once, at rest."""
     log = asyncio.run(read_log(stack.bootstrap, [n for n in topics.BY_NAME if n != topics.REGISTRY]))
     status = stack.status()
-    receivers = sorted({one.receiver for one in afterwards.deliveries(log) if one.channel == "inbox"})
+    numbers = {who: len(known) for who, known in sorted(afterwards.numbered_opinions(log).items())}
+    receivers = list(numbers)
 
     async def ask() -> Outcome:
-        async with Surface(Addresses.of_status(status)) as plain:
+        async with Surface(Addresses.of_status(status), patience_s=PATIENCE_S) as plain:
             return Outcome(
-                drive, surface, killer, log, status,
+                drive, surface, killer, listener, Home.at(stack.directory).logs, log, status,
                 inboxes={receiver: await plain.inbox(receiver) for receiver in receivers},
                 mails=smtp.messages(),
                 views={id_: await plain.opinion(id_) for id_ in drive.ledger.opinions},
                 panels=await plain.metrics_text(),
+                streams={who: await plain.alerts_so_far(who, number) for who, number in numbers.items()},
             )  # fmt: skip
 
     return asyncio.run(ask())
@@ -259,6 +254,15 @@ def everything_wrong(outcome: Outcome, opinions: int) -> dict[str, list[str]]:
         "an inbox lists something twice": checks.no_inbox_lists_an_alert_twice(outcome.inboxes),
         "a holder lacks a case": checks.every_assignee_found_it_in_the_inbox(log, outcome.inboxes),
         "an alert's number is not its own": afterwards.every_alert_has_one_number(log),
+        "an inbox that is opened now is told something else":
+            afterwards.open_inboxes_were_told_each_alert_once(log, outcome.streams, whole=True),
+        "an inbox that was open meanwhile was told something else":
+            afterwards.open_inboxes_were_told_each_alert_once(log, outcome.listener.told, whole=False),
+        "no inbox that was open was told anything":
+            [] if any(outcome.listener.told.values()) else ["the streams brought nothing"],
+        "no mail arrived": [] if outcome.mails else ["the mail server accepted none"],
+        "a process wrote down what nobody may":
+            afterwards.no_log_file_holds_words(outcome.logs, ledger),
         "an assignment was not alerted": afterwards.every_assignment_was_alerted(log),
         "a mail went out twice unmarked": checks.nothing_was_sent_twice(log, outcome.mails),
         "a mail was lost": afterwards.every_mail_arrived(log, outcome.mails),
@@ -277,6 +281,9 @@ def tell(outcome: Outcome, drive_s: float, rest_s: float) -> None:
         "drive_s": round(drive_s),
         "rest_s": round(rest_s),
         "requests_repeated": outcome.surface.repeated,
+        "inboxes_open": len(outcome.listener.told),
+        "alerts_told_in_them": sum(map(len, outcome.listener.told.values())),
+        "times_an_inbox_was_opened_again": outcome.listener.breaks,
         "mails": len(outcome.mails),
         "repeated_after_crash": afterwards.repeats_after_crash(outcome.log),
         "counts": outcome.status["counts"],
