@@ -1,7 +1,9 @@
 """The city in force, followed from the `registry` topic and switched as a whole."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -19,6 +21,7 @@ from lianxin_contracts.registry import (
     Incomplete,
     Snapshot,
     assemble,
+    digest_of_written,
 )
 
 log = get_logger(__name__)
@@ -26,19 +29,26 @@ log = get_logger(__name__)
 Switch = Callable[[Snapshot], None]
 
 
+class _Written(NamedTuple):
+    data: Struct
+    value: bytes  # as it lies in the log: the digest is taken over that
+
+
 class RegistryFollower:
     """Follows `registry`. A version is in force once its activation arrived and its counts and digest agree;
-    until then, and where they don't, the one before stays. Channel keys hold at once, without a version.
+    until then, and where they don't, the one before stays: at a start, the newest one that agrees. Channel
+    keys hold at once, without a version.
 
-    Of the versions that are not in force only those are kept in memory whose activation hasn't come yet.
+    Kept in memory are the version in force, the newest one, and those whose activation hasn't come yet.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._follower = Follower(settings, [topics.REGISTRY], self._apply)
-        self._loading: dict[str, dict[tuple[str, str], Struct]] = {}
+        self._versions: dict[str, dict[tuple[str, str], _Written]] = {}
+        self._activations: dict[str, Activated] = {}  # the newest last
+        self._in_force: Activated | None = None
         self._keys: dict[str, ChannelKey] = {}
         self._callbacks: list[Switch] = []
-        self._wanted: Activated | None = None
         self._changed = asyncio.Event()
         self._tried = asyncio.Event()
         self.current: Snapshot | None = None
@@ -80,12 +90,20 @@ class RegistryFollower:
         self._follower.stop()
 
     async def run(self) -> None:
-        """Follow until `stop` is called."""
-        switching = asyncio.create_task(self._switch_when_wanted(), name="registry-switch")
+        """Follow until `stop` is called. Raises what a callback of `on_switch` raises."""
+        parts = [
+            asyncio.create_task(self._follower.run(), name="registry-follow"),
+            asyncio.create_task(self._switch_when_wanted(), name="registry-switch"),
+        ]
         try:
-            await self._follower.run()
+            await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+            for part in parts:
+                if part.done():
+                    part.result()
         finally:
-            switching.cancel()
+            for part in parts:
+                part.cancel()
+            await asyncio.gather(*parts, return_exceptions=True)
 
     def _apply(self, record: Record) -> None:
         key = (record.key or b"").decode(errors="replace")
@@ -101,14 +119,14 @@ class RegistryFollower:
         if isinstance(data, ChannelKey):
             self._keys[data.id] = data
         elif isinstance(data, Activated):
-            self._wanted = data
+            self._activations.pop(data.version, None)
+            self._activations[data.version] = data
             self._changed.set()
         else:
             kind, _, rest = key.partition("/")
             id_, _, version = rest.rpartition("@")
             if kind in KINDS and version:
-                self._loading.setdefault(version, {})[kind, id_] = data
-        # Activations are read before the end is: the newest of them counts.
+                self._versions.setdefault(version, {})[kind, id_] = _Written(data, record.value)
 
     def _forget(self, key: str) -> None:
         kind, _, rest = key.partition("/")
@@ -116,33 +134,60 @@ class RegistryFollower:
             self._keys.pop(rest, None)
             return
         id_, _, version = rest.rpartition("@")
-        self._loading.get(version, {}).pop((kind, id_), None)
+        if kind == "activated":
+            self._activations.pop(version, None)
+        elif version in self._versions:
+            self._versions[version].pop((kind, id_), None)
+            if not self._versions[version]:
+                del self._versions[version]
 
     async def _switch_when_wanted(self) -> None:
-        """Put the newest activation in force: only after the first reading, since the log begins with
-        versions that were followed by others."""
+        """Put the newest activation that agrees in force: only after the first reading, since the log begins
+        with versions that were followed by others."""
         while not self._follower.caught_up:
-            await self._follower.wait_caught_up(3600)
+            with contextlib.suppress(TimeoutError):
+                await self._follower.wait_caught_up(3600)
         while True:
-            if self._wanted is not None:
-                self._changed.clear()
-                await self._try(self._wanted)
+            self._changed.clear()
+            await self._switch()
             self._tried.set()
             await self._changed.wait()
 
-    async def _try(self, activated: Activated) -> None:
-        if self.current is not None and self.current.version == activated.version and self.problem is None:
+    async def _switch(self) -> None:
+        problem: str | None = None
+        for activated in reversed(list(self._activations.values())):
+            if activated == self._in_force:
+                break
+            try:
+                # In a thread: the digest of a large city takes seconds, and pages must not wait for it.
+                snapshot = await asyncio.to_thread(
+                    _assemble, activated, dict(self._versions.get(activated.version, {}))
+                )
+            except Incomplete as error:
+                problem = problem or str(error)
+                log.error("a registry version is not whole; the one before it counts", error=str(error))
+                continue
+            self._in_force = activated
+            self.current = snapshot
+            log.info("registry version in force", version=snapshot.version)
+            for callback in self._callbacks:
+                callback(snapshot)
+            break
+        self.problem = problem
+        if not self._changed.is_set():
+            self._forget_others()
+
+    def _forget_others(self) -> None:
+        """Let go of the versions that others came after. One that is to come back is loaded anew, whole."""
+        if self._in_force is None:
             return
-        records = [(kind, data) for (kind, _), data in self._loading.get(activated.version, {}).items()]
-        try:
-            # In a thread: the digest of a large city takes seconds, and pages must not wait for it.
-            snapshot = await asyncio.to_thread(assemble, activated.version, records, activated)
-        except Incomplete as error:
-            self.problem = str(error)
-            log.error("the new registry version is not whole; the old one stays", error=str(error))
-            return
-        self.problem = None
-        self.current = snapshot
-        log.info("registry version in force", version=snapshot.version)
-        for callback in self._callbacks:
-            callback(snapshot)
+        newest = next(reversed(self._activations), None)
+        for version in [v for v in self._activations if v not in (self._in_force.version, newest)]:
+            del self._activations[version]
+            self._versions.pop(version, None)
+
+
+def _assemble(activated: Activated, written: dict[tuple[str, str], _Written]) -> Snapshot:
+    digest = digest_of_written((kind, id_, one.value) for (kind, id_), one in written.items())
+    records = [(kind, one.data) for (kind, _), one in written.items()]
+    return assemble(activated.version, records, activated, digest)

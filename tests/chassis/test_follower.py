@@ -155,18 +155,98 @@ async def test_a_version_whose_counts_disagree_leaves_the_old_one_in_force_and_s
     settings: Settings, own_registry: str
 ) -> None:
     await ensure(settings, [topics.TopicSpec(own_registry, 1, "", "")])
-    await write(settings, [*version("1", 2), *version("2", 3, miscount=1)])
+    await write(settings, version("1", 2))
     follower = RegistryFollower(settings)
     async with following(follower):
         await follower.wait_caught_up(20)
-        assert "version 2" in str(follower.check())
-        await write(settings, version("1", 2)[-1:])
-        await eventually_async(lambda: follower.current, 60)
-        await write(settings, version("4", 1, miscount=1))
+        await write(settings, version("2", 1, miscount=1))
         await eventually_async(lambda: follower.problem, 60)
+        assert "version 2" in str(follower.problem)
         assert follower.current is not None
         assert follower.current.version == "1"
         assert follower.check() is True
+
+
+async def test_a_process_that_starts_after_a_bad_activation_has_the_version_before(
+    settings: Settings, own_registry: str
+) -> None:
+    await ensure(settings, [topics.TopicSpec(own_registry, 1, "", "")])
+    bad = [*version("3", 3, miscount=1), *version("4", 1, miscount=1)]
+    await write(settings, [*version("1", 1), *version("2", 2), *bad])
+    follower = RegistryFollower(settings)
+    async with following(follower):
+        await follower.wait_caught_up(20)
+        assert follower.current is not None
+        assert follower.current.version == "2"
+        assert "version 4" in str(follower.problem)
+        assert follower.check() is True
+        await write(settings, version("4", 1))
+        await eventually_async(lambda: follower.current and follower.current.version == "4", 60)
+        assert follower.problem is None
+
+
+async def test_with_no_version_that_is_whole_it_is_not_ready_and_says_why(
+    settings: Settings, own_registry: str
+) -> None:
+    await ensure(settings, [topics.TopicSpec(own_registry, 1, "", "")])
+    await write(settings, version("1", 1, miscount=1))
+    follower = RegistryFollower(settings)
+    async with following(follower):
+        await follower.wait_caught_up(20)
+        assert "version 1" in str(follower.check())
+
+
+class GridOfTomorrow(city.Grid, frozen=True):
+    """A grid with a field that no reader here knows."""
+
+    people: int = 0
+
+
+async def test_a_version_that_a_newer_writer_loaded_comes_into_force(
+    settings: Settings, own_registry: str
+) -> None:
+    await ensure(settings, [topics.TopicSpec(own_registry, 1, "", "")])
+    grid = GridOfTomorrow("g", "G", "1", "2", "3", people=900)
+    records: list[tuple[str, city.City | city.Grid]] = [("city", city.City("c", "City")), ("grid", grid)]
+    written = [entry(f"registry.{kind}", city.record_key(kind, r.id, "1"), r) for kind, r in records]
+    activated = city.Activated("1", city.counts_of(records), city.digest_of(records))
+    await write(settings, [*written, entry(city.ACTIVATED, city.activation_key("1"), activated)])
+    follower = RegistryFollower(settings)
+    async with following(follower):
+        await follower.wait_caught_up(20)
+        assert follower.problem is None
+        assert follower.current is not None
+        assert list(follower.current.grids) == ["g"]
+
+
+async def test_versions_that_others_came_after_are_let_go_of_and_come_back_when_loaded_anew(
+    settings: Settings, own_registry: str
+) -> None:
+    await ensure(settings, [topics.TopicSpec(own_registry, 1, "", "")])
+    await write(settings, [*version("1", 1), *version("2", 2), *version("3", 3)])
+    await write(settings, version("4", 4, activate=False))
+    follower = RegistryFollower(settings)
+    async with following(follower):
+        await follower.wait_caught_up(20)
+        assert sorted(follower._versions) == ["3", "4"]
+        await write(settings, version("1", 1))
+        await eventually_async(lambda: follower.current and follower.current.version == "1", 60)
+        assert sorted(follower._versions) == ["1", "4"]
+
+
+async def test_a_switch_that_fails_ends_the_follower_and_is_told(
+    settings: Settings, own_registry: str
+) -> None:
+    await ensure(settings, [topics.TopicSpec(own_registry, 1, "", "")])
+    await write(settings, version("1", 1))
+    follower = RegistryFollower(settings)
+
+    def broken(_: city.Snapshot) -> None:
+        raise LookupError("a bug")
+
+    follower.on_switch(broken)
+    with pytest.raises(LookupError):
+        await asyncio.wait_for(follower.run(), 60)
 
 
 async def test_a_channel_key_holds_at_once_without_a_version_and_can_be_revoked(

@@ -1,7 +1,9 @@
 """A version of the city is in force as a whole or not at all."""
 
+import json
 import random
 from dataclasses import fields
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -10,7 +12,14 @@ from hypothesis import strategies as st
 from tests.contract.payloads import payloads
 
 from lianxin_contracts import registry
-from lianxin_contracts.registry import Activated, Incomplete, assemble, counts_of, digest_of
+from lianxin_contracts.registry import (
+    Activated,
+    Incomplete,
+    assemble,
+    counts_of,
+    digest_of,
+    digest_of_written,
+)
 
 Pairs = list[tuple[str, msgspec.Struct]]
 
@@ -83,9 +92,55 @@ def test_a_version_has_exactly_one_city(pairs: Pairs):
         assemble("v1", pairs, None)
 
 
-def test_a_digest_stays_what_it_was_when_versions_were_activated():
-    """A fixed value: a change here would put every version that lies in the log out of force."""
-    assert digest_of([CITY, STATION]) == "92f496f18ea64e1b946e4f448fd7343eda9bfa334ba13b5954f70e3e2b26c895"
+# One record of every kind as version 0.1 writes it, and its digest.
+PINNED = [
+    (one["kind"], one["value"], one["digest"])
+    for one in json.loads(Path(__file__).with_name("registry_digests.json").read_text("utf-8"))
+]
+
+
+@pytest.mark.parametrize(("kind", "value", "digest"), PINNED, ids=[kind for kind, _, _ in PINNED])
+def test_a_digest_stays_what_it_was_when_versions_were_activated(kind: str, value: str, digest: str):
+    """Fixed values: a change here would put every version that lies in the log out of force."""
+    id_ = msgspec.json.decode(value)["id"]
+
+    assert digest_of_written([(kind, id_, value.encode())]) == digest
+
+
+def test_every_kind_of_record_has_a_pinned_digest():
+    assert {kind for kind, _, _ in PINNED} == set(registry.KINDS)
+
+
+@settings(max_examples=60, deadline=None)
+@given(cities())
+def test_what_is_written_has_the_digest_of_what_was_to_be_written(pairs: Pairs):
+    written = [(kind, record.id, msgspec.json.encode(record)) for kind, record in pairs]
+
+    assert digest_of_written(written) == digest_of(pairs)
+
+
+@pytest.mark.parametrize("known", ["name", "name and a field of tomorrow"])
+def test_a_reader_with_more_or_fewer_fields_than_the_writer_puts_the_version_in_force(known: str):
+    class Other(msgspec.Struct, frozen=True):
+        id: str
+        name: str
+
+    class Later(Other, frozen=True):
+        built: int = 1900
+
+    model = Other if known == "name" else Later
+    written = [(kind, record.id, msgspec.json.encode(record)) for kind, record in (CITY, STATION)]
+    read = [CITY, ("station", msgspec.json.decode(written[1][2], type=model))]
+
+    snapshot = assemble("v1", read, activation([CITY, STATION]), digest_of_written(written))
+
+    assert snapshot.stations["LX-0042"].name == "示例联络站"
+
+
+def test_the_order_within_an_object_of_a_record_does_not_matter():
+    one, other = (b'{"id":"a","words":%s}' % words for words in (b'{"x":1.0,"y":2.0}', b'{"y":2.0,"x":1.0}'))
+
+    assert digest_of_written([("topic", "a", one)]) == digest_of_written([("topic", "a", other)])
 
 
 def test_a_record_that_leaves_out_what_has_a_default_has_that_default():
