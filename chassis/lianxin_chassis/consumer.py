@@ -97,6 +97,7 @@ class Consumer:
         self._topics = tuple(topics)
         self._parking = parking
         self._on_assigned = on_assigned
+        self._assigned: frozenset[Partition] = frozenset()  # taken over, or being taken over
         self._positions: dict[Partition, int] = {}
         self._seen_progress = 0
         self._stopping = asyncio.Event()
@@ -110,9 +111,7 @@ class Consumer:
             on_dead_letter=on_dead_letter,
             limits=limits,
         )
-        duties = Duties(
-            adopt=self._adopt, take=self._take, give_up=self._work.give_up, settled=self._work.settled
-        )
+        duties = Duties(adopt=self._adopt, take=self._take, give_up=self._give_up, settled=self._work.settled)
         self._source = make_source(settings, group, self._topics, duties, max_batch)
         self._lag = LagMonitor(settings, group, self._topics, watchdog_s=watchdog_s, excused=self._excused)
         self._loop_watchdog = LoopWatchdog(batch_deadline_s)
@@ -152,7 +151,7 @@ class Consumer:
         self._loop_watchdog.start()
         parts = [
             asyncio.create_task(self._consume(), name=f"{self.group}-consume"),
-            asyncio.create_task(self._lag.run(lambda: self._work.owned), name=f"{self.group}-lag"),
+            asyncio.create_task(self._lag.run(lambda: self._assigned), name=f"{self.group}-lag"),
             asyncio.create_task(self._tend_parked(), name=f"{self.group}-parked"),
             asyncio.create_task(self._beat(), name=f"{self.group}-beat"),
         ]
@@ -181,7 +180,12 @@ class Consumer:
             # Out of the group, up and not ready, to be looked at: started again, it would do the same again.
             await self._stopping.wait()
 
+    def _give_up(self) -> None:
+        self._assigned = frozenset()
+        self._work.give_up()
+
     async def _adopt(self, owned: frozenset[Partition]) -> bool:
+        self._assigned = owned
         try:
             await self._work.adopt(owned, self._on_assigned)
         except Abandoned:

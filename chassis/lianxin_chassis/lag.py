@@ -89,8 +89,9 @@ class LagMonitor:
             await close_quietly(client)
 
     async def _measure(self, client: AIOKafkaConsumer, owned: frozenset[Partition]) -> None:
-        # A worker that was given nothing watches the whole group: it may be the one that is stuck outside.
-        partitions = [TopicPartition(*p) for p in owned] or sorted(client.assignment())
+        # A worker that was given nothing judges nobody: it can't tell whether the others wait for an outage.
+        # It only asks whether the broker is there. (Being stuck outside its group is seen by the source.)
+        partitions = [TopicPartition(*p) for p in sorted(owned)] or sorted(client.assignment())[:1]
         ends = await client.end_offsets(partitions)
         firsts = await client.beginning_offsets(partitions)
         lags: dict[Partition, int] = {}
@@ -99,7 +100,10 @@ class LagMonitor:
             committed = await client.committed(tp)
             done = firsts[tp] if committed is None else max(committed, firsts[tp])
             lags[tp.topic, tp.partition] = ends[tp] - done
-            self._watch((tp.topic, tp.partition), done, ends[tp] - done, excused)
+            if (tp.topic, tp.partition) in owned:
+                self._watch((tp.topic, tp.partition), done, ends[tp] - done, excused)
+        # What somebody else has meanwhile begins anew when it comes back.
+        self._still = {partition: seen for partition, seen in self._still.items() if partition in owned}
         for gone in self._shown - owned:
             CONSUMER_LAG.remove(self._group, gone[0], str(gone[1]))
         self._shown = set(owned)

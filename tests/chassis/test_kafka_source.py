@@ -3,6 +3,9 @@
 import asyncio
 from typing import Any, cast
 
+import pytest
+from aiokafka.errors import KafkaError
+
 from lianxin_chassis.kafka_source import Duties, KafkaSource, Partition
 from lianxin_chassis.records import Record
 from lianxin_chassis.settings import Settings
@@ -54,3 +57,11 @@ async def test_partitions_are_given_back_when_nothing_of_theirs_runs() -> None:
 async def test_what_never_ends_does_not_keep_the_partitions_from_the_others() -> None:
     settings = settings_for("nowhere:1", kafka_rebalance_timeout_ms=1_000)
     await asyncio.wait_for(source_of(Owner(), settings).give_back(cast(Any, NoClient())), 10)
+
+
+async def test_a_client_that_gets_no_assignment_for_long_is_given_up() -> None:
+    source = source_of(Owner(), settings_for("nowhere:1", kafka_rebalance_timeout_ms=1_000))
+    stopping = asyncio.create_task(asyncio.Event().wait())
+    with pytest.raises(KafkaError, match="no assignment"):
+        await asyncio.wait_for(source._wait_for_assignment(cast(Any, stopping)), 10)
+    stopping.cancel()
