@@ -8,12 +8,13 @@ PACKAGES := contracts chassis services/intake services/router services/notifier 
 PROJECTS := $(addsuffix /pyproject.toml,$(PACKAGES))
 PYTEST ?= $(BIN)/pytest
 
-.PHONY: help setup run test soak lint format lock clean
+.PHONY: help setup run test soak bench lint format lock clean
 
 help:
 	@echo 'make run     set up, start everything, print addresses and keys; Ctrl-C stops it'
 	@echo 'make test    set up and run the tests, with a sample of every long run'
 	@echo 'make soak    run the long runs whole'
+	@echo 'make bench   how fast it is, as ratios: docs/measuring.md'
 	@echo 'make lint    ruff and mypy        make format  let ruff put things right'
 	@echo 'make lock    pin requirements.in anew, with hashes'
 	@echo 'make clean   remove .venv; the data in .lianxin stays'
@@ -46,6 +47,11 @@ test: setup
 
 soak: setup
 	$(PYTEST) -m soak $(ARGS)
+
+# Each has options of its own: .venv/bin/python -m benchmarks.router --help
+BENCHMARKS := intake router latency
+bench: setup
+	@set -e; for one in $(BENCHMARKS); do echo "== $$one"; $(BIN)/python -m benchmarks.$$one; done
 
 lint: setup
 	$(BIN)/ruff check .

@@ -1,7 +1,8 @@
 """The peer that the router is measured against: the plain Faust agent that most would write.
 
 The same decisions, the same store, the same publisher; but one event at a time, each saved, published and
-confirmed before the next. `python -m benchmarks.peer_faust`, started by `router.py`.
+confirmed before the next. `python -m benchmarks.peer_faust`, started by `router.py`, which has set its group
+to the end of the topic before: so it begins with the first opinion that is said after that, and misses none.
 """
 
 import asyncio
@@ -20,6 +21,8 @@ from lianxin_router.handle import CaseHandler
 from lianxin_router.store import CaseStore
 from lianxin_router.worker import RouterSettings
 
+GROUP = "peer"
+
 
 def main() -> None:
     """Run the agent until stopped."""
@@ -35,11 +38,11 @@ def main() -> None:
         store = CaseStore(open_database(settings), 1)
         await store.prepare()
         registry = RegistryFollower(settings)
-        city = CityInForce(lambda _: None)
+        city = CityInForce(lambda _: None, settings.fingerprinter())
         registry.on_switch(city.accept)
         handler = CaseHandler(store, publisher, lambda: city.current)
         app = faust.App(
-            "peer",
+            GROUP,
             broker=f"kafka://{settings.kafka_bootstrap}",
             value_serializer="raw",
             key_serializer="raw",
@@ -47,7 +50,7 @@ def main() -> None:
             topic_disable_leader=True,
             table_standby_replicas=0,
             web_enabled=False,
-            consumer_auto_offset_reset="latest",
+            consumer_auto_offset_reset="earliest",
         )
         source = app.topic(topics.INBOUND, value_type=bytes, key_type=bytes)
 
@@ -76,7 +79,10 @@ def main() -> None:
         yield Worker(
             followers=[registry],
             tasks=[city.run, run_app],
-            checks={"city": lambda: city.current is not None or "no city yet"},
+            checks={
+                "city": lambda: city.current is not None or "no city yet",
+                "partitions": lambda: bool(app.consumer.assignment()) or "no partition is assigned yet",
+            },
         )
         await publisher.stop()
 

@@ -16,20 +16,22 @@ import psutil
 
 from lianxin_chassis.settings import Settings
 from lianxin_chassis.topics import ensure
-from lianxin_local.city_files import read_city
+from lianxin_local.city_files import CityFiles, read_city
 from lianxin_local.kafka import Kafka, answers
 from lianxin_local.ports import is_free
 from lianxin_local.registry_publish import operator, publish_city, publisher
 from lianxin_local.secantus import ENVIRONMENT, database_answers, secantus_command
 
+ISSUE_SECRET = "of this benchmark alone"
 SAMPLE_CITY = Path(__file__).parent.parent / "registry" / "wuxi-sample"
 
 
 class Servers:
     """What is running. `spent()` tells each process's seconds of processor time so far."""
 
-    def __init__(self, directory: Path, ports: Iterator[int]) -> None:
+    def __init__(self, directory: Path, ports: Iterator[int], city: CityFiles) -> None:
         self.directory = directory
+        self._city = city
         self._ports = ports
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._log = (directory / "log").open("wb")
@@ -38,7 +40,7 @@ class Servers:
         self.mongo_url = f"mongodb://127.0.0.1:{next(ports)}"
 
     def start_broker_and_database(self) -> None:
-        """Start both, make the topics and publish the sample city."""
+        """Start both, make the topics and publish the city."""
         self._kafka.prepare()
         self._spawn("broker", self._kafka.command(), {})
         self._spawn(
@@ -54,7 +56,7 @@ class Servers:
         settings = operator(self.bootstrap)
         await ensure(settings)
         async with publisher(settings) as writer:
-            await publish_city(writer, read_city(SAMPLE_CITY))
+            await publish_city(writer, self._city)
 
     def settings(self, service: str = "bench", **more: object) -> Settings:
         """Settings of a client of these servers."""
@@ -98,17 +100,18 @@ class Servers:
             "LIANXIN_KAFKA_BOOTSTRAP": self.bootstrap,
             "LIANXIN_MONGO_URL": self.mongo_url,
             "LIANXIN_LOG_LEVEL": "warning",
+            "LIANXIN_ISSUE_SECRET": ISSUE_SECRET,
             **environment,
         }
         self._processes[name] = subprocess.Popen(command, env=whole, stdout=self._log, stderr=self._log)
 
 
 @contextmanager
-def servers() -> Iterator[Servers]:
-    """A broker and a database with the sample city, in a directory that goes with them."""
+def servers(city: CityFiles | None = None) -> Iterator[Servers]:
+    """A broker and a database with `city` (default: the sample), in a directory that goes with them."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leave no server behind
     with tempfile.TemporaryDirectory(prefix="lianxin-bench-") as directory:
-        running = Servers(Path(directory), free_ports())
+        running = Servers(Path(directory), free_ports(), city or read_city(SAMPLE_CITY))
         try:
             running.start_broker_and_database()
             yield running
