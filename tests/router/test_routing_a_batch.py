@@ -1,4 +1,4 @@
-"""A batch as the desk routes it, on a real database: each opinion by its own body, and the issues it joins."""
+"""A batch on a real database, as the desk routes it: each opinion by its own body, into its issue."""
 
 from dataclasses import replace
 

@@ -14,8 +14,8 @@ from lianxin_router.domain.story import Refused, Story, refused, whole_milliseco
 
 # Older than this, an opinion from a direct channel is replayed, not late (design, section 3, time).
 LIVE_WITHIN = timedelta(hours=1)
-# So long a desk or an outbox may hold an opinion up. What nobody could read, so that its way in is unknown, is
-# replayed when it is older.
+# So long a desk or an outbox may hold an opinion up. What nobody could read, so that its way in is unknown,
+# is replayed when it is older.
 HELD_UP_WITHIN = timedelta(days=7)
 
 
