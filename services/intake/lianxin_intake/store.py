@@ -13,6 +13,7 @@ import msgspec
 from pymongo import ASCENDING, DeleteMany, DeleteOne, IndexModel, ReplaceOne
 from pymongo.errors import BulkWriteError, PyMongoError
 
+from lianxin_chassis.counting import DocumentCount
 from lianxin_chassis.database import Collection, Database, Document
 from lianxin_chassis.generations import collection_name
 from lianxin_chassis.marks import BUILT, MARK, Lost, mark, mark_new, marked, state_of
@@ -41,6 +42,7 @@ class TrackingStore:
         self._codes = codes
         self._tracking = db[collection_name(TRACKING, generation)]
         self._words = db[collection_name(WORDS, generation)]
+        self._count = DocumentCount(self._tracking)
 
     async def prepare(self) -> None:
         """Make the marks, of what is being built, and the indexes. Safe to repeat."""
@@ -149,7 +151,7 @@ class TrackingStore:
         """How many opinions were submitted. Costs the same however many there are."""
         if await self.state() is None:
             raise Lost(TRACKING)
-        everything = await self._tracking.estimated_document_count()
+        everything = await self._count.now()
         return everything - await self._tracking.count_documents({"opened": False}, hint="unopened")
 
     def _document(self, tracked: Tracked) -> Document:

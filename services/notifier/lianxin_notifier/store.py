@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 from pymongo import DeleteOne, InsertOne, ReplaceOne, UpdateOne
 
+from lianxin_chassis.counting import DocumentCount
 from lianxin_chassis.database import Collection, Database, Document
 from lianxin_chassis.generations import collection_name
 from lianxin_chassis.marks import MARK, Lost, mark, marked, state_of
@@ -51,6 +52,7 @@ class ProjectionStore:
         self._contacts = self._all["contacts"]
         self._commands = self._all["commands"]
         self._pending = self._all["pending"]
+        self._count = DocumentCount(self._alerted)
 
     async def prepare(self) -> None:
         """Make the indexes. May be called again."""
@@ -171,7 +173,7 @@ class ProjectionStore:
     async def alerted(self) -> int:
         """How many opinions were ever assigned and so stand in an inbox. Costs the same for any number."""
         await self._require("alerted")
-        return max(0, await self._alerted.estimated_document_count() - 1)  # less the mark
+        return max(0, await self._count.now() - 1)  # less the mark
 
     async def inbox(self, receiver: str, stage: str | None, below: int | None, limit: int) -> list[Item]:
         """The receiver's entries, newest first: those that wait there, or those in `stage`, at most `limit`
