@@ -11,7 +11,7 @@ from lianxin_chassis.marks import Lost
 from lianxin_metrics.aggregate import Aggregate, to_document
 from lianxin_metrics.facts import Fact, fold
 from lianxin_metrics.settings import MetricsSettings
-from lianxin_metrics.store import ZOMBIE_MS, FactStore, Overtaken, Stamp, Step
+from lianxin_metrics.store import AT_A_TIME, ZOMBIE_MS, FactStore, Overtaken, Stamp, Step
 from tests.metrics.story import CaseLog, life
 from tests.support.databases import Database
 
@@ -147,7 +147,8 @@ async def test_a_window_touches_what_is_open_or_has_something_in_it(store: FactS
     day = 86_400_000
 
     async def touched(first: float, last: float) -> set[str]:
-        return {f.case async for f in store.touching(start + int(first * day), start + int(last * day) - 1)}
+        found = store.touching(start + int(first * day), start + int(last * day) - 1)
+        return {fact.case async for piece in found for fact in piece}
 
     assert await touched(0, 1) == {"open", "closed"}
     # Its resolution was due after seven days, so that week's report counts it as done in time.
@@ -156,12 +157,27 @@ async def test_a_window_touches_what_is_open_or_has_something_in_it(store: FactS
     assert await touched(-2, 0) == set()
 
 
+async def test_a_window_with_many_cases_comes_in_pieces_and_each_case_once(store: FactStore) -> None:
+    cases = [fact_of(CaseLog(f"case-{n}").submit()) for n in range(2 * AT_A_TIME + 1)]
+    await store.save([(0, None, case) for case in cases], {0: Stamp(1, 1)})
+    at = cases[0].submitted or 0
+    pieces = [[fact.case for fact in piece] async for piece in store.touching(at, at)]
+    assert [len(piece) for piece in pieces] == [AT_A_TIME, AT_A_TIME, 1]
+    assert {case for piece in pieces for case in piece} == {case.case for case in cases}
+
+
+async def test_both_bounds_of_a_window_are_in_one_index(store: FactStore, db: drivers.Database) -> None:
+    keys = [index["key"] for index in (await db["facts.g1"].index_information()).values()]
+    assert [("submitted", 1), ("ends", 1)] in keys
+    assert [("ends", 1), ("submitted", 1)] in keys
+
+
 async def test_an_alert_s_steps_are_kept_once_in_whatever_order_they_come(store: FactStore) -> None:
     sent = Step("a1", "o1", "mail", NOW + 5, 1, "sent")
     begun = Step("a1", "o1", "mail", NOW, 1, "attempting")
     for step in (sent, begun, sent, begun):
         await store.record([step])
-    found = [alert async for alert in store.alerts_begun(NOW, NOW + 1)]
+    found = [alert async for piece in store.alerts_begun(NOW, NOW + 1) for alert in piece]
     assert [(channel, sorted(steps)) for channel, steps in found] == [
         ("mail", [(NOW, 1, "attempting"), (NOW + 5, 1, "sent")])
     ]

@@ -6,6 +6,7 @@ the number `epoch`; every fact is stamped with the epoch and the batch in which 
 can tell which facts an aggregate contains: those whose batch its epoch has saved (`Claim.contains`).
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,8 @@ from lianxin_metrics.facts import Fact
 
 PROJECTION = "facts"
 COLLECTIONS = ("facts", "aggregates", "alerts")
+AT_A_TIME = 500
+"""Documents that a report reads in one piece."""
 OPEN_END = 2**62
 """What `ends` holds while a case is open: later than any window."""
 # How long a superseded owner may still have a write under way, ms. The chassis ends a process whose handler
@@ -112,6 +115,10 @@ class Step:
     status: str
 
 
+Alert = tuple[str, list[tuple[int, int, str]]]
+"""An alert's channel and its steps: (ms, attempt, status)."""
+
+
 class FactStore:
     """The facts and aggregates of one generation. Every method raises PyMongo's errors where the database is
     away."""
@@ -127,8 +134,10 @@ class FactStore:
         for collection in (self._facts, self._aggregates, self._alerts):
             await mark_new(collection)
         await self._facts.create_index([("partition", 1), ("epoch", 1), ("batch", 1)], name="stamp")
-        await self._facts.create_index([("ends", 1)], name="ends")
-        await self._facts.create_index([("submitted", 1)], name="submitted")
+        # Both bounds of a window in one index, so that no case outside is fetched: an old window is found
+        # from the one side, a recent one from the other.
+        await self._facts.create_index([("submitted", 1), ("ends", 1)], name="submitted_ends")
+        await self._facts.create_index([("ends", 1), ("submitted", 1)], name="ends_submitted")
         await self._alerts.create_index([("at", 1)], name="at")
 
     async def state(self) -> str | None:
@@ -185,14 +194,16 @@ class FactStore:
         async for document in self._facts.find({"partition": partition}, fields).batch_size(2_000):
             yield _stored(document)
 
-    async def touching(self, begin: int, end: int) -> AsyncIterator[Fact]:
+    async def touching(self, begin: int, end: int) -> AsyncIterator[list[Fact]]:
         """Every case that a question about the instants from `begin` to `end` (ms, inclusive) may be about:
         submitted by `end`, and then either open, or with an event or a due time at `begin` or later. Without
-        what no report reads: `events` and `observed`."""
+        what no report reads: `events` and `observed`. In pieces, each made ready in a thread, so that other
+        requests go on."""
         window = {"submitted": {"$lte": end}, "ends": {"$gte": begin}}
         unread = {"events": 0, "observed": 0}
-        async for document in self._facts.find(window, unread).batch_size(500):
-            yield _stored(document).fact
+        cursor = self._facts.find(window, unread).batch_size(AT_A_TIME)
+        while documents := await cursor.to_list(AT_A_TIME):
+            yield await asyncio.to_thread(_facts, documents)
 
     # -- aggregates
 
@@ -275,13 +286,11 @@ class FactStore:
         if operations:
             await self._alerts.bulk_write(operations, ordered=True)
 
-    async def alerts_begun(
-        self, start: int, end: int
-    ) -> AsyncIterator[tuple[str, list[tuple[int, int, str]]]]:
-        """The channel and the steps (ms, attempt, status) of every alert whose first step lies in
-        [start, end)."""
-        async for document in self._alerts.find({"at": {"$gte": start, "$lt": end}}).batch_size(500):
-            yield document["channel"], [(at, attempt, status) for at, attempt, status in document["steps"]]
+    async def alerts_begun(self, start: int, end: int) -> AsyncIterator[list[Alert]]:
+        """Every alert whose first step lies in [start, end), in pieces."""
+        cursor = self._alerts.find({"at": {"$gte": start, "$lt": end}}).batch_size(AT_A_TIME)
+        while documents := await cursor.to_list(AT_A_TIME):
+            yield [(d["channel"], [tuple(step) for step in d["steps"]]) for d in documents]
 
 
 def _document(fact: Fact, partition: int, stamp: Stamp) -> Document:
@@ -298,6 +307,10 @@ def _ends(fact: Fact) -> int:
     if fact.stage != "closed":
         return OPEN_END
     return max(fact.newest, *(max(d.acknowledge, d.first_response, d.resolve) for d in fact.dues), 0)
+
+
+def _facts(documents: Iterable[Document]) -> list[Fact]:
+    return [_stored(document).fact for document in documents]
 
 
 def _stored(document: Document) -> Stored:

@@ -1,12 +1,16 @@
+import asyncio
 import csv
 import io
 import json
+import threading
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
 from tests.metrics.story import MONDAY, CaseLog, lives
 
+from lianxin_metrics import reports
 from lianxin_metrics.aggregate import DAY_MS
 from lianxin_metrics.facts import Fact, fold
 from lianxin_metrics.figures import Question
@@ -18,9 +22,12 @@ START = int(MONDAY.timestamp() * 1000)
 Steps = tuple[str, list[tuple[int, int, str]]]
 
 
-async def each(items: Iterable[Any]) -> AsyncIterator[Any]:
-    for item in items:
-        yield item
+async def each(items: Iterable[Any]) -> AsyncIterator[list[Any]]:
+    """As the store gives them: in pieces."""
+    left = list(items)
+    while left:
+        yield left[:7]
+        del left[:7]
 
 
 def facts(logs: Iterable[CaseLog]) -> list[Fact]:
@@ -96,6 +103,26 @@ async def test_an_estimate_needs_twenty_cases() -> None:
     )
     assert figure(few, "closure_estimate")["median_ms"] is None
     assert figure(enough, "closure_estimate")["median_ms"] == 0
+
+
+@pytest.mark.parametrize("work", ["added_by", "nearest_rank", "first_resolution"])
+async def test_while_a_report_is_computed_the_process_goes_on_with_other_requests(
+    work: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computing, others_went_on = threading.Event(), threading.Event()
+    whole = getattr(reports, work)
+
+    def held(*arguments: Any) -> Any:
+        computing.set()
+        assert others_went_on.wait(10), "nothing else was done until the report was ready"
+        return whole(*arguments)
+
+    monkeypatch.setattr(reports, work, held)
+    asked = closure(lives(range(9))) if work == "first_resolution" else report(lives(range(9)), question())
+    answer = asyncio.create_task(asked)
+    assert await asyncio.to_thread(computing.wait, 10)
+    others_went_on.set()
+    assert (await answer)["figures"]
 
 
 async def test_a_report_of_a_window_that_is_not_over_says_so() -> None:
