@@ -7,7 +7,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
+from aiokafka.errors import (
+    InvalidProducerEpoch,
+    InvalidProducerIdMapping,
+    KafkaError,
+    MessageSizeTooLargeError,
+    OutOfOrderSequenceNumber,
+    ProducerClosed,
+    ProducerFenced,
+    UnknownProducerId,
+)
 
 from lianxin_chassis.logs import get_logger
 from lianxin_chassis.metric_names import PUBLISHED, UNCONFIRMED
@@ -23,7 +32,15 @@ MAX_REQUEST_BYTES = 1_048_576
 # What a record may hold in key, value and headers together, bytes: as a dead letter it must still fit.
 MAX_RECORD_BYTES = MAX_REQUEST_BYTES - 16_384
 DEAD_LETTER_SUFFIX = dead_letter("")
-Sent = asyncio.Future[Any]
+# What ends a producer whose sender still runs: the broker takes nothing more from it.
+FATAL = (
+    OutOfOrderSequenceNumber,
+    ProducerFenced,
+    InvalidProducerEpoch,
+    InvalidProducerIdMapping,
+    UnknownProducerId,
+    ProducerClosed,
+)
 
 
 class Unpublishable(Exception):
@@ -37,6 +54,16 @@ class _Link:
         self.producer = producer
         self.owed = 0
         self.gone = False
+
+    def broken_by(self, error: BaseException | None) -> bool:
+        """Whether it will never deliver again: its sender has ended, or the broker has done with it. An error
+        of one topic or partition (not authorised, no leader) is neither."""
+        sender = self.producer._sender.sender_task
+        return isinstance(error, FATAL) or (sender is not None and sender.done())
+
+
+# A record handed over: the acknowledgement to come, and the producer that owes it.
+Sent = tuple[asyncio.Future[Any], _Link]
 
 
 class Publisher:
@@ -112,9 +139,9 @@ class Publisher:
                     part = range(start, min(start + self._max, len(records)))
                     await self._reserve(len(part), deadline)
                     await self._hand_over(records, sent, part)
-                for future in sent:
-                    if future is not None and not future.done():
-                        await asyncio.wait([future])
+                for one in sent:
+                    if one is not None and not one[0].done():
+                        await asyncio.wait([one[0]])
         except TimeoutError:
             pass  # _settle tells what is missing
         self._settle(records, sent, deadline_s)
@@ -144,22 +171,23 @@ class Publisher:
                 reserved -= 1
                 self._reserved -= 1
                 self._owe(link, future)
-                sent[i] = future
+                sent[i] = (future, link)
         except MessageSizeTooLargeError as error:
             raise Unpublishable(str(error)) from error
         except KafkaError as error:
             log.warning("the producer took no more records", error=repr(error))
-            self._replace_if_broken(link, error)
+            if link is not None:
+                self._replace_if_broken(link, error)
         finally:
             self._reserved -= reserved
             if reserved:
                 self._room.set()
 
-    def _owe(self, link: _Link, future: Sent) -> None:
+    def _owe(self, link: _Link, future: asyncio.Future[Any]) -> None:
         link.owed += 1
         self._in_flight += 1
 
-        def answered(future: Sent) -> None:
+        def answered(future: asyncio.Future[Any]) -> None:
             if link.gone:
                 return
             link.owed -= 1
@@ -177,12 +205,12 @@ class Publisher:
         reasons: set[str] = set()
         refused: BaseException | None = None
         published: dict[str, int] = {}
-        for record, future in zip(records, sent, strict=True):
-            if future is None or (future.done() and future.cancelled()):
+        for record, one in zip(records, sent, strict=True):
+            if one is None or one[0].cancelled():
                 reasons.add("not handed over")
-            elif not future.done():
+            elif not (future := one[0]).done():
                 reasons.add(f"no acknowledgement in {deadline_s:g} s")
-                self._remember(record, future)
+                self._remember(record, one)
             elif (error := future.exception()) is None:
                 published[record.topic] = published.get(record.topic, 0) + 1
                 continue
@@ -190,7 +218,7 @@ class Publisher:
                 refused = error
             else:
                 reasons.add(repr(error))
-                self._replace_if_broken(self._link, error)
+                self._replace_if_broken(one[1], error)
             missing.append(record)
             UNCONFIRMED.labels(record.topic).inc()
         for topic, count in published.items():
@@ -205,10 +233,15 @@ class Publisher:
                 unsent=[record for record, future in zip(records, sent, strict=True) if future is None],
             )
 
-    def _remember(self, record: OutRecord, future: Sent) -> None:
-        if record not in self._late:
-            self._late[record] = future
-            future.add_done_callback(lambda _: self._late.pop(record, None))
+    def _remember(self, record: OutRecord, one: Sent) -> None:
+        future, link = one
+        if record not in self._late and not link.gone:
+            self._late[record] = one
+            future.add_done_callback(lambda _: self._forget(record, one))
+
+    def _forget(self, record: OutRecord, one: Sent) -> None:
+        if self._late.get(record) is one:
+            del self._late[record]
 
     async def _reserve(self, count: int, deadline: float) -> None:
         """Wait for room for `count` records; `Overloaded` as soon as it is clear that it comes too late."""
@@ -253,11 +286,10 @@ class Publisher:
             retry_backoff_ms=100,
         )
 
-    def _replace_if_broken(self, link: _Link | None, error: BaseException | None) -> None:
-        """Start a new producer where the old one will never deliver again: aiokafka's sender ends for good on
-        a fatal answer (lost sequence, fenced), and every later send fails with it."""
-        passing = isinstance(error, KafkaTimeoutError) or getattr(error, "retriable", False)
-        if link is None or link.gone or passing:
+    def _replace_if_broken(self, link: _Link, error: BaseException | None) -> None:
+        """Start a new producer where `link` will never deliver again: aiokafka's sender ends for good on some
+        answers, and after others the broker refuses all that follows."""
+        if link.gone or not link.broken_by(error):
             return
         log.error("the producer is broken and is replaced", error=repr(error))
         link.gone = True
@@ -269,13 +301,13 @@ class Publisher:
         self._connecting = asyncio.create_task(self._reconnect(link.producer), name="publisher-reconnect")
 
     async def _reconnect(self, old: AIOKafkaProducer) -> None:
-        await _close(old, 0)
+        await _abandon(old)
         await self._connect()
 
 
 def _check_size(record: OutRecord) -> None:
     size = len(record.key) + len(record.value or b"")
-    size += sum(len(name) + len(value) for name, value in record.headers)
+    size += sum(len(name) + len(value or b"") for name, value in record.headers)
     if size > MAX_RECORD_BYTES:
         raise Unpublishable(f"{size} bytes for {record.topic}, at most {MAX_RECORD_BYTES}")
 
@@ -307,5 +339,26 @@ async def _close(producer: AIOKafkaProducer, flush_s: float) -> None:
             await producer.stop()
     except TimeoutError:
         log.warning("the producer was closed with records in flight")
+        await _abandon(producer)
     except Exception as error:  # noqa: BLE001 - closing is best effort; the records were never confirmed
         log.warning("the producer did not close cleanly", error=repr(error))
+
+
+async def _abandon(producer: AIOKafkaProducer) -> None:
+    """Have `producer` write nothing more, within about two seconds. aiokafka's stop delivers what it holds: a
+    producer that is replaced would write behind its successor, an older state after a newer one."""
+    sender = producer._sender.sender_task
+    if sender is not None:
+        sender.cancel()
+    try:
+        async with asyncio.timeout(1.0):
+            # First the connections: the sender, when cancelled, waits for answers to what is on its way.
+            await producer.client.close()
+            if sender is not None:
+                await asyncio.wait([sender])
+            await producer.stop()
+    except TimeoutError:
+        log.warning("a producer did not end in time")
+    except Exception as error:  # noqa: BLE001 - it is thrown away whatever closing says
+        log.warning("a producer did not end cleanly", error=repr(error))
+    producer._message_accumulator.fail_all(ProducerClosed())
