@@ -153,7 +153,11 @@ EVENTS: Extra = {
             "description": "A batch: one result for each event, in order.",
             "content": {"application/json": {"example": {"results": [{"status": 202, **_RECEIPT}]}}},
         },
-        **problems(400, 401, 403, 409, 413, 415, 422, 429, 503),
+        **problems(400, 401, 403, 409, 413, 415, 422, 429),
+        "503": {
+            "description": "Not confirmed: send the same event again after `Retry-After` seconds.",
+            "content": {MEDIA_TYPE: {}},
+        },
     },
 }
 
@@ -177,7 +181,7 @@ def spoken(example: dict[str, Any], *, keyed: bool = False) -> Extra:
                     }
                 },
             },
-            **problems(400, 403, 404, 413, 415, 422, 429, 503),
+            **problems(400, 403, 404, 409, 413, 415, 422, 429, 503),
         },
     }
 

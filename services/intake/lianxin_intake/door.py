@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import msgspec
+from msgspec import Struct
 
 from lianxin_chassis.outages import NotConfirmed, Overloaded
 from lianxin_chassis.problems import ProblemError
@@ -63,11 +64,13 @@ class Attachments(Protocol):
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """An opinion that may be accepted: all that is missing is the broker's word. `key` is the sender's own
-    Idempotency-Key for it; `fresh` as in `Identity`."""
+    Idempotency-Key for it; `is_event`: a CloudEvent's own name makes a repeat safe, and no key does; `fresh`
+    as in `Identity`."""
 
     id: str
     code: str
     key: str | None
+    is_event: bool
     fresh: bool
     channel: str
     digest: str
@@ -132,7 +135,11 @@ class Door:
         if found:
             raise invalid(found)
         identity = self.identities.of(caller.channel.id, key, event, body.external_id, line)
-        return self._prepared(body, caller.channel, identity, key, now, traceparent)
+        return self._prepared(body, caller.channel, identity, key, event is not None, now, traceparent)
+
+    def digest(self, said: Struct) -> str:
+        """A keyed hash of `said` (hex): tells a repeat from another body and, to who has it, nothing else."""
+        return hmac.digest(self._secret, msgspec.json.encode(said), "sha256").hex()
 
     def _time_faults(self, occurred_at: datetime, caller: Caller, now: datetime) -> list[Fault]:
         if not caller.may("backdate"):
@@ -153,12 +160,13 @@ class Door:
         channel: Channel,
         identity: Identity,
         key: str | None,
+        is_event: bool,
         now: datetime,
         traceparent: str | None,
     ) -> Prepared:
         contact, place = body.contact, body.location
         without_contact = body if contact is None else msgspec.structs.replace(body, contact=None)
-        digest = hmac.digest(self._secret, msgspec.json.encode(without_contact), "sha256").hex()
+        digest = self.digest(without_contact)
         said = Submitted(
             channel=channel.id,
             text=body.text,
@@ -189,6 +197,7 @@ class Door:
             id=identity.opinion,
             code=self.codes.of(identity.opinion),
             key=key,
+            is_event=is_event,
             fresh=identity.fresh,
             channel=channel.id,
             digest=digest,
@@ -202,9 +211,9 @@ class Door:
         Returns within the deadline that the door was made with. A 503 may have been written all the same:
         sent again under its key it is recognised.
         """
-        conflicting = await self._conflicts(batch)
+        conflicting, taken = await self._conflicts(batch)
         wanted = [prepared for prepared in batch if id(prepared) not in conflicting]
-        failed = await self._publish(wanted) if wanted else {}
+        failed = await self._publish(wanted, taken) if wanted else {}
         answers: list[ProblemError | None] = []
         for prepared in batch:
             if id(prepared) in conflicting:
@@ -213,41 +222,55 @@ class Door:
                 answers.append(failed.get(prepared.record))
         return answers
 
-    async def _conflicts(self, batch: Iterable[Prepared]) -> set[int]:
-        """Which of `batch` say something else under an id that is taken, by `id()`: equal ids may repeat."""
+    async def _conflicts(self, batch: Iterable[Prepared]) -> tuple[set[int], set[str]]:
+        """Which of `batch` say something else under an id that is taken, by `id()`: equal ids may repeat. And
+        the ids that are taken from now on."""
         unsure = [
             prepared.id for prepared in batch if not prepared.fresh and self._recent.get(prepared.id) is None
         ]
         known = await self._known.of(unsure) if unsure else {}
         found: set[int] = set()
+        taken: set[str] = set()
         for prepared in batch:
             before = self._recent.get(prepared.id)
             digest = before.digest if before is not None else known.get(prepared.id, prepared.digest)
             if digest != prepared.digest:
                 found.add(id(prepared))
-            else:
-                self._recent.remember(prepared.id, Remembered(prepared.digest, prepared.channel, prepared.at))
-        return found
+            elif self._recent.remember(
+                prepared.id, Remembered(prepared.digest, prepared.channel, prepared.at)
+            ):
+                taken.add(prepared.id)
+        return found, taken
 
-    async def _publish(self, batch: Sequence[Prepared]) -> dict[OutRecord, ProblemError]:
+    async def _publish(self, batch: Sequence[Prepared], taken: set[str]) -> dict[OutRecord, ProblemError]:
+        """Why each record was not confirmed. Ids of `taken` of which nothing was written are given back."""
         records = [prepared.record for prepared in batch]
         try:
             await self._publisher.publish(records, self._deadline_s if self._publisher.connected else PROBE_S)
         except NotConfirmed as error:
             missing = set(error.unconfirmed)
+            unwritten = set(error.unsent)
         except Overloaded:
-            missing = set(records)
+            missing = unwritten = set(records)
         except Unpublishable:
+            self._give_back(batch, taken)
             return {record: too_large() for record in records}
         else:
             return {}
+        self._give_back([prepared for prepared in batch if prepared.record in unwritten], taken)
         return {
-            prepared.record: not_confirmed(
-                prepared.key or self.identities.retry_key(prepared.channel, prepared.id)
-            )
-            for prepared in batch
-            if prepared.record in missing
+            prepared.record: self._not_confirmed(prepared) for prepared in batch if prepared.record in missing
         }
+
+    def _give_back(self, batch: Iterable[Prepared], taken: set[str]) -> None:
+        for prepared in batch:
+            if prepared.id in taken:
+                self._recent.forget(prepared.id)
+
+    def _not_confirmed(self, prepared: Prepared) -> ProblemError:
+        if prepared.is_event:
+            return not_confirmed(None)
+        return not_confirmed(prepared.key or self.identities.retry_key(prepared.channel, prepared.id))
 
 
 def unreadable(error: Unreadable) -> ProblemError:
@@ -269,13 +292,15 @@ def invalid(found: Sequence[Fault]) -> ProblemError:
     )
 
 
-def conflict() -> ProblemError:
+def conflict(
+    title: str = "Another opinion was sent under this Idempotency-Key or external_id",
+) -> ProblemError:
     """409: this id was used for something else."""
     return ProblemError(
         409,
         "idempotency_conflict",
-        "Another opinion was sent under this Idempotency-Key or external_id",
-        "Nothing was changed. Send a new opinion under a new key; what was sent can't be replaced.",
+        title,
+        "Nothing was changed. Send something new under a new key; what was sent can't be replaced.",
     )
 
 
@@ -284,8 +309,16 @@ def too_large() -> ProblemError:
     return ProblemError(413, "too_large", "The opinion is too large", f"At most {opinion.MAX_BYTES} bytes.")
 
 
-def not_confirmed(key: str) -> ProblemError:
-    """503: maybe written, maybe not; `key` makes the next try safe."""
+def not_confirmed(key: str | None) -> ProblemError:
+    """503: maybe written, maybe not; `key` makes the next try safe, or a CloudEvent's own name (None)."""
+    if key is None:
+        return ProblemError(
+            503,
+            "not_confirmed",
+            "The opinion could not be confirmed in time",
+            f"Send the same event again in {RETRY_AFTER_S} seconds: source and id make it count once.",
+            headers={"Retry-After": str(RETRY_AFTER_S)},
+        )
     return ProblemError(
         503,
         "not_confirmed",

@@ -1,10 +1,13 @@
-"""The opinions that this instance handed to the broker last: enough to tell a repeat from a conflict at
-once, and to answer for an opinion that the projection has not seen yet. Bounded, in memory, best effort:
-the router refuses what slips through here."""
+"""What this instance handed to the broker last: enough to tell a repeat from a conflict at once, and to
+answer for an opinion that the projection has not seen yet. Bounded, in memory, best effort: the router
+refuses what slips through here."""
 
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,20 +19,35 @@ class Remembered:
     submitted_at: datetime
 
 
-class RecentOpinions:
-    """The last `most` opinions by id."""
+class Recent(Generic[T]):
+    """What was said under the last `most` names.
+
+    A name is taken before the broker is asked, so that two bodies under way at once can't both have it, and
+    given back where it is certain that nothing was written. What may have been written keeps its name:
+    another body would be answered with 202 and then refused by the router.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._opinions: OrderedDict[str, Remembered] = OrderedDict()
+        self._kept: OrderedDict[str, T] = OrderedDict()
 
-    def get(self, opinion: str) -> Remembered | None:
-        """What is remembered of `opinion`."""
-        return self._opinions.get(opinion)
+    def get(self, name: str) -> T | None:
+        """What is remembered under `name`."""
+        return self._kept.get(name)
 
-    def remember(self, opinion: str, what: Remembered) -> None:
-        """Remember `opinion`; the first that was said of an id stays."""
-        if opinion not in self._opinions:
-            self._opinions[opinion] = what
-            if len(self._opinions) > self._most:
-                self._opinions.popitem(last=False)
+    def remember(self, name: str, what: T) -> bool:
+        """Remember `what`; the first that was said under a name stays. Whether this was the first."""
+        if name in self._kept:
+            return False
+        self._kept[name] = what
+        if len(self._kept) > self._most:
+            self._kept.popitem(last=False)
+        return True
+
+    def forget(self, name: str) -> None:
+        """Nothing was said under `name` after all."""
+        self._kept.pop(name, None)
+
+
+RecentOpinions = Recent[Remembered]
+RecentCommands = Recent[str]  # the digest of what was said, by the name of the command

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 from nacl.public import PrivateKey, SealedBox
 
-from lianxin_chassis.outages import NotConfirmed
+from lianxin_chassis.outages import NotConfirmed, Overloaded
 from lianxin_chassis.problems import ProblemError
 from lianxin_contracts import codec, ids, inbound, registry, topics
 from lianxin_contracts.envelope import Event, OutRecord
@@ -27,13 +27,18 @@ APP = Caller(registry.Channel("app", "App"), frozenset({"submit"}), "hash")
 class Broker:
     connected = True
 
-    def __init__(self, *, silent: bool = False) -> None:
+    def __init__(self, *, silent: bool = False, failure: Exception | None = None) -> None:
         self.silent = silent
+        self.failure = failure
         self.written: list[OutRecord] = []
 
     async def publish(self, records: Sequence[OutRecord], deadline_s: float = 5.0) -> None:
         if self.silent:
             raise NotConfirmed(list(records), "silent")
+        if isinstance(self.failure, NotConfirmed):
+            raise NotConfirmed(list(records), "not handed over", unsent=list(records))
+        if self.failure is not None:
+            raise self.failure
         self.written += records
 
 
@@ -150,7 +155,7 @@ async def test_a_fresh_id_is_looked_up_nowhere() -> None:
 
 @pytest.mark.parametrize(
     "names",
-    [{}, {"external_id": "编号 7"}, {"external_id": '"7"'}, {"event": "路"}, {"line": "k/7"}, {"key": "k"}],
+    [{}, {"external_id": "编号 7"}, {"external_id": '"7"'}, {"line": "k/7"}, {"key": "k"}],
 )
 async def test_an_unconfirmed_opinion_hands_back_a_key_that_names_the_same_opinion(
     names: dict[str, str],
@@ -166,6 +171,41 @@ async def test_an_unconfirmed_opinion_hands_back_a_key_that_names_the_same_opini
     key = idempotency_key({"idempotency-key": answer.headers["Idempotency-Key"]})
     assert key == names.get("key", key)
     assert prepare(at, key=key, external_id=names.get("external_id")).id == lost.id
+
+
+async def test_an_unconfirmed_event_is_told_that_its_own_name_makes_the_repeat_safe() -> None:
+    """No Idempotency-Key is heeded for events, so none is handed back."""
+    at = door(Broker(silent=True))
+    (answer,) = await at.hand_in([prepare(at, event="路")])
+    assert answer is not None
+    assert (answer.status, set(answer.headers or {})) == (503, {"Retry-After"})
+    assert "Idempotency-Key" not in answer.detail
+
+
+@pytest.mark.parametrize("failure", [Overloaded("full"), NotConfirmed([], "away")])
+async def test_an_id_of_which_nothing_was_written_may_be_said_otherwise(failure: Exception) -> None:
+    broker = Broker(failure=failure)
+    at = door(broker)
+    (answer,) = await at.hand_in([prepare(at, key="k")])
+    assert answer is not None
+    assert answer.status == 503
+    broker.failure = None
+    assert await at.hand_in([prepare(at, key="k", title="other")]) == [None]
+    (late,) = await at.hand_in([prepare(at, key="k")])
+    assert late is not None
+    assert late.status == 409
+
+
+async def test_an_id_that_may_have_been_written_stays_taken() -> None:
+    """Another body would be answered with 202 and then refused by the router."""
+    broker = Broker(silent=True)
+    at = door(broker)
+    await at.hand_in([prepare(at, key="k")])
+    broker.silent = False
+    (other,) = await at.hand_in([prepare(at, key="k", title="other")])
+    assert other is not None
+    assert other.status == 409
+    assert await at.hand_in([prepare(at, key="k")]) == [None]
 
 
 def test_a_key_handed_back_is_good_for_its_channel_alone_and_cannot_be_made_up() -> None:
