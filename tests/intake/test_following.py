@@ -174,6 +174,8 @@ def test_a_rating_with_the_code_is_said_to_the_router(api: Running, city_broker:
     assert rated.id == again.id == answers[0].json()["command_id"]
     assert (rated.type, rated.source) == ("opinion.rated", "/intake/tracking")
     assert (rated.data.score, rated.data.comment) == ("dissatisfied", "没修")  # type: ignore[attr-defined]
+    changed = api.post(f"/v1/opinions/{receipt['id']}/rating", body | {"score": "satisfied"}, None, key)
+    assert (changed.status_code, changed.json()["code"]) == (409, "idempotency_conflict")
     unknown = api.post(f"/v1/opinions/{receipt['id']}/rating", body | {"score": "great"})
     assert (unknown.status_code, unknown.json()["code"]) == (422, "unknown_score")
 

@@ -88,6 +88,8 @@ def test_without_a_registry_the_process_is_alive_and_not_ready(
     refused = api.submit({"text": "x"}, SUBMIT)
     assert (refused.status_code, refused.json()["code"]) == (503, "registry_not_loaded")
     assert refused.headers["retry-after"]
+    assert refused.headers["idempotency-key"] == refused.json()["idempotency_key"]
+    assert api.submit({"text": "x"}, SUBMIT, "mine").headers["idempotency-key"] == "mine"
     load_city(broker.bootstrap)
     eventually(api.is_ready, timeout=120)
     assert api.submit({"text": "x"}, SUBMIT).status_code == 202
@@ -107,13 +109,73 @@ def test_a_key_that_sends_too_fast_is_told_to_wait(
 def test_wrong_codes_from_one_address_come_to_an_end(
     city_broker: Broker, database: Database, make_running: Make
 ) -> None:
-    api = make_running("api", city_broker, database.url, "intake_codes", wrong_codes_per_minute="2").start()
+    api = make_running(
+        "api", city_broker, database.url, "intake_codes", wrong_codes_per_minute="1", wrong_codes_burst="2"
+    ).start()
     opinion = ids.fresh()
     wrong = [
         api.http.get(f"/v1/opinions/{opinion}", params={"code": CODES.of(str(uuid4()))}).status_code
         for _ in range(3)
     ]
     assert wrong == [403, 403, 429]
+
+
+@pytest.mark.parametrize(
+    ("proxies", "of_another"), [("127.0.0.1", 403), ("10.0.0.0/8, 127.0.0.0/8", 403), ("10.0.0.0/8", 429)]
+)
+def test_behind_a_trusted_proxy_each_resident_has_a_limit_and_nobody_else_can_choose_one(
+    city_broker: Broker, database: Database, make_running: Make, proxies: str, of_another: int
+) -> None:
+    api = make_running(
+        "api",
+        city_broker,
+        database.url,
+        "intake_codes",
+        wrong_codes_per_minute="1",
+        wrong_codes_burst="1",
+        trusted_proxies=proxies,
+    ).start()
+
+    def wrong(address: str) -> int:
+        return api.http.get(
+            f"/v1/opinions/{ids.fresh()}", params={"code": "wrong"}, headers={"X-Forwarded-For": address}
+        ).status_code
+
+    assert [wrong("203.0.113.7"), wrong("203.0.113.7")] == [403, 429]
+    assert wrong("203.0.113.8") == of_another
+
+
+def test_who_holds_a_code_may_not_fill_the_log(
+    city_broker: Broker, database: Database, make_running: Make
+) -> None:
+    api = make_running("api", city_broker, database.url, "intake_codes", code_commands_burst="2").start()
+    opinion = ids.fresh()
+    body = {"score": "satisfied", "tracking_code": CODES.of(opinion)}
+    answers = [api.post(f"/v1/opinions/{opinion}/rating", body) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [202, 202, 429]
+    assert int(answers[2].headers["retry-after"]) >= 1
+
+
+def test_what_an_instance_has_forgotten_is_left_to_the_router(
+    city_broker: Broker, database: Database, make_running: Make
+) -> None:
+    """Another judgement under an old key is another command: it was dropped there without a trace."""
+    api = make_running("api", city_broker, database.url, "intake_codes", remembered_opinions="1").start()
+    opinion, other, key = ids.fresh(), ids.fresh(), str(uuid4())
+
+    def rate(of: str, score: str) -> str:
+        body = {"score": score, "tracking_code": CODES.of(of)}
+        answer = api.post(f"/v1/opinions/{of}/rating", body, None, key)
+        assert answer.status_code == 202, answer.text
+        command: str = answer.json()["command_id"]
+        return command
+
+    first = rate(opinion, "dissatisfied")
+    rate(other, "satisfied")
+    second = rate(opinion, "satisfied")
+    assert first != second
+    said = said_of(city_broker.bootstrap, topics.INBOUND, opinion)
+    assert [event.id for event in said] == [first, second]
 
 
 def test_a_rebuild_under_load_never_shows_a_blank(

@@ -34,8 +34,9 @@ from lianxin_intake.following import following_routes
 from lianxin_intake.generation import LiveTracking
 from lianxin_intake.lists import list_routes
 from lianxin_intake.lookups import DigestLookups
+from lianxin_intake.opening import Opening
 from lianxin_intake.rates import Buckets
-from lianxin_intake.recent import RecentOpinions
+from lianxin_intake.recent import RecentCommands, RecentOpinions
 from lianxin_intake.residents import resident_routes
 from lianxin_intake.settings import IntakeSettings
 from lianxin_intake.submitting import submission_routes
@@ -75,9 +76,15 @@ def create_app(settings: IntakeSettings) -> FastAPI:
             publisher=publisher,
             door=door,
             recent=recent,
+            commands=RecentCommands(settings.remembered_opinions),
             tracking=tracking,
             rates=Buckets(settings.rate_per_second, settings.rate_burst),
-            wrong_codes=Buckets(settings.wrong_codes_per_minute / 60, settings.wrong_codes_per_minute),
+            opening=Opening(
+                door.codes,
+                wrong=Buckets(settings.wrong_codes_per_minute / 60, settings.wrong_codes_burst),
+                reads=Buckets(settings.code_reads_per_minute / 60, settings.code_reads_burst),
+                commands=Buckets(settings.code_commands_per_minute / 60, settings.code_commands_burst),
+            ),
             public_url=settings.public_url or f"http://{settings.http_host}:{settings.http_port}",
             deadline_s=settings.publish_deadline_s,
         )

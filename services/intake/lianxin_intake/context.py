@@ -10,13 +10,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lianxin_chassis.problems import ProblemError
+from lianxin_contracts import ids
 from lianxin_contracts.registry import Snapshot
 from lianxin_intake.door import Door, Prepared, Publishing
 from lianxin_intake.generation import LiveTracking
+from lianxin_intake.opening import Opening
 from lianxin_intake.rates import Buckets, retry_after
-from lianxin_intake.reading import Headers
-from lianxin_intake.recent import RecentOpinions
-from lianxin_intake.rights import Caller, Registry, caller_of, city_of, require
+from lianxin_intake.reading import Headers, idempotency_key
+from lianxin_intake.recent import RecentCommands, RecentOpinions
+from lianxin_intake.rights import Caller, Registry, caller_of, not_loaded, require
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +29,19 @@ class Intake:
     publisher: Publishing
     door: Door
     recent: RecentOpinions
+    commands: RecentCommands
     tracking: LiveTracking
     rates: Buckets
-    wrong_codes: Buckets
+    opening: Opening
     public_url: str
     deadline_s: float
 
-    def submitter(self, headers: Headers) -> tuple[Caller, Snapshot]:
-        """Who is posting, and the city. Raises 401, 403 or 503."""
-        city = city_of(self.registry)
+    def submitter(self, headers: Headers, *, keyed: bool = True) -> tuple[Caller, Snapshot]:
+        """Who is posting, and the city. `keyed`: the route heeds an Idempotency-Key, so a 503 hands one back.
+        Raises 401, 403 or 503."""
+        city = self.registry.current
+        if city is None:
+            raise not_loaded((idempotency_key(headers) or ids.fresh()) if keyed else None)
         caller = caller_of(headers.get("authorization"), self.registry, city)
         require(caller, "submit")
         return caller, city

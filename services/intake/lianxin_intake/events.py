@@ -32,7 +32,7 @@ def event_routes(intake: Intake) -> APIRouter:
         rate; of those beyond it each is refused with 429 and may be sent again.
         """
         headers = headers_of(request)
-        caller, city = intake.submitter(headers)
+        caller, city = intake.submitter(headers, keyed=False)
         mode = cloudevents.mode_of(headers)
         intake.require_rate(caller)
         if mode == "batch":

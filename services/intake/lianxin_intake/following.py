@@ -14,7 +14,7 @@ from lianxin_chassis.problems import ProblemError
 from lianxin_intake.context import Intake, json_response
 from lianxin_intake.documentation import VIEW_EXAMPLE, problems
 from lianxin_intake.projection import Tracked
-from lianxin_intake.residents import opinion_of, require_code
+from lianxin_intake.residents import opinion_of
 from lianxin_intake.rights import caller_of, city_of
 from lianxin_intake.sentences import language_of
 from lianxin_intake.store import unreadable
@@ -52,7 +52,7 @@ def following_routes(intake: Intake) -> APIRouter:
         id_ = opinion_of(request)
         channel = None
         if code is not None:
-            require_code(intake, request, id_, code)
+            intake.opening.require(request, id_, code, "read")
         else:
             channel = caller_of(
                 request.headers.get("authorization"), intake.registry, city_of(intake.registry)

@@ -19,7 +19,7 @@ from lianxin_contracts.envelope import Event, to_record
 from lianxin_intake import opinion
 from lianxin_intake.context import Intake, RawRoute, json_response
 from lianxin_intake.documentation import spoken
-from lianxin_intake.door import RETRY_AFTER_S, invalid, unreadable
+from lianxin_intake.door import RETRY_AFTER_S, conflict, invalid, unreadable
 from lianxin_intake.identity import is_opinion_id
 from lianxin_intake.opinion import Fault, Unreadable
 from lianxin_intake.rates import retry_after
@@ -76,7 +76,7 @@ def resident_routes(intake: Intake, secret: bytes) -> APIRouter:
         case)."""
         id_ = opinion_of(request)
         body = await _read(request, _RATING, RatingBody)
-        require_code(intake, request, id_, body.tracking_code)
+        intake.opening.require(request, id_, body.tracking_code, "command")
         if found := rating_faults(body):
             raise invalid(found)
         said = inbound.Rated(actor=RESIDENT, score=body.score, comment=body.comment)  # type: ignore[arg-type]
@@ -135,30 +135,6 @@ def opinion_of(request: Request) -> str:
     return id_
 
 
-def require_code(intake: Intake, request: Request, id_: str, code: str) -> None:
-    """Raises 403 where `code` does not open opinion `id_`, and 429 for an address that sent too many
-    wrong ones."""
-    address = request.client.host if request.client is not None else "unknown"
-    if wait := intake.wrong_codes.empty_for(address):
-        raise ProblemError(
-            429,
-            "too_many_wrong_codes",
-            "Too many wrong tracking codes came from this address",
-            "Wait as long as Retry-After says, then copy the code from the receipt.",
-            headers=retry_after(wait),
-        )
-    if not intake.door.codes.opens(code, id_):
-        intake.wrong_codes.take(address)
-        raise ProblemError(
-            403,
-            "tracking_code_missing" if not code else "tracking_code_wrong",
-            "The tracking code does not belong to this opinion" if code else "The tracking code is missing",
-            "Send the code from the receipt as tracking_code; a channel's key is not enough. "
-            "Case, spaces and hyphens don't matter.",
-            field="tracking_code",
-        )
-
-
 def rating_faults(body: RatingBody) -> list[Fault]:
     """What is wrong with a rating."""
     found = []
@@ -174,7 +150,7 @@ def rating_faults(body: RatingBody) -> list[Fault]:
 async def _opened_by_code(intake: Intake, request: Request) -> str:
     id_ = opinion_of(request)
     body = await _read(request, _CODE, CodeBody)
-    require_code(intake, request, id_, body.tracking_code)
+    intake.opening.require(request, id_, body.tracking_code, "command")
     return id_
 
 
@@ -198,12 +174,21 @@ async def _say(
     source: str = TRACKING_SOURCE,
     event_id: str | None = None,
 ) -> Response:
-    """Publish one command about opinion `id_`; 202 when the broker has it."""
+    """Publish one command about opinion `id_`; 202 when the broker has it.
+
+    Raises 409 where something else is known to have been said under the request's Idempotency-Key. Where it
+    is not known any more, what is said is part of the event's id, so that the router decides on it too.
+    """
     headers = headers_of(request)
     key = idempotency_key(headers) or ids.fresh()
+    digest = intake.door.digest(said)
+    name = ids.derived("command", source, id_, type_, key)
+    if intake.commands.get(name) not in (None, digest):
+        raise conflict("Something else was said of this opinion under this Idempotency-Key")
+    is_first = intake.commands.remember(name, digest)
     now = datetime.now(UTC)
     event = Event(
-        id=event_id or ids.derived("command", RESIDENT.id, id_, type_, key),
+        id=event_id or ids.derived("command", RESIDENT.id, id_, type_, key, digest),
         source=source,
         type=type_,
         subject=id_,
@@ -214,7 +199,9 @@ async def _say(
     )
     try:
         await intake.publisher.publish([to_record(event, topics.INBOUND, id_)], intake.deadline_s)
-    except (NotConfirmed, Overloaded):
+    except (NotConfirmed, Overloaded) as error:
+        if is_first and (isinstance(error, Overloaded) or error.unsent):
+            intake.commands.forget(name)
         raise ProblemError(
             503,
             "not_confirmed",

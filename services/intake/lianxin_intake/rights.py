@@ -35,14 +35,21 @@ def city_of(registry: Registry) -> Snapshot:
     """The city in force. Raises 503 until there is one."""
     city = registry.current
     if city is None:
-        raise ProblemError(
-            503,
-            "registry_not_loaded",
-            "The city's registry is not loaded yet",
-            "Nothing was accepted. Send the same request again in a few seconds.",
-            headers={"Retry-After": "5"},
-        )
+        raise not_loaded()
     return city
+
+
+def not_loaded(key: str | None = None) -> ProblemError:
+    """503: nothing was accepted. `key`, where given, is the Idempotency-Key to send again with."""
+    extra: dict[str, str] = {} if key is None else {"idempotency_key": key}
+    return ProblemError(
+        503,
+        "registry_not_loaded",
+        "The city's registry is not loaded yet",
+        "Nothing was accepted. Send the same request again in a few seconds.",
+        headers={"Retry-After": "5"} | ({} if key is None else {"Idempotency-Key": key}),
+        **extra,
+    )
 
 
 def caller_of(authorization: str | None, registry: Registry, city: Snapshot) -> Caller:

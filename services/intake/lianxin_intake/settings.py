@@ -22,8 +22,16 @@ class IntakeSettings(Settings):
     # Accepted opinions per second and channel key on this instance, and how many may come at once.
     rate_per_second: float = Field(default=10_000.0, gt=0)
     rate_burst: float = Field(default=20_000.0, ge=1)
-    # Wrong tracking codes per minute and address. Guessing 60 bits is hopeless anyway; this keeps it cheap.
+    # Wrong tracking codes per minute and address, and how many may come at once: an office or a carrier may
+    # stand behind one address. Guessing 60 bits is hopeless anyway; this keeps it cheap.
     wrong_codes_per_minute: float = Field(default=30.0, gt=0)
+    wrong_codes_burst: float = Field(default=60.0, ge=1)
+    # What whoever holds a right code may do with that opinion on this instance: a page that refreshes itself
+    # reads every few seconds; nobody rates, withdraws or erases often, and a refused try stays on the log.
+    code_reads_per_minute: float = Field(default=120.0, gt=0)
+    code_reads_burst: float = Field(default=120.0, ge=1)
+    code_commands_per_minute: float = Field(default=1.0, gt=0)
+    code_commands_burst: float = Field(default=30.0, ge=1)
     # How many accepted ids are remembered to tell a repeat from a conflict at once; about 350 bytes each.
     remembered_opinions: int = Field(default=50_000, ge=1)
     # How long a rebuild goes on after the switch, until the workers have taken over its group, seconds.

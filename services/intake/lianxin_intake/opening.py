@@ -1,0 +1,76 @@
+"""Opening an opinion by its tracking code: whether the code is right, and how often it may be used.
+
+Wrong codes are limited by address, so that guessing stays cheap for us. Right ones are limited by opinion:
+who holds a code may read and speak, but every command stays on the log, a refused one for ever.
+"""
+
+import ipaddress
+from typing import Literal
+
+from starlette.requests import Request
+
+from lianxin_chassis.problems import ProblemError
+from lianxin_intake.rates import Buckets, retry_after
+from lianxin_intake.tracking import TrackingCodes
+
+Use = Literal["read", "command"]
+# What one subscriber usually gets of IPv6 (RFC 6177): a limit for each address would be none.
+IPV6_PREFIX = 64
+
+
+class Opening:
+    """Checks tracking codes, within limits on this instance."""
+
+    def __init__(self, codes: TrackingCodes, wrong: Buckets, reads: Buckets, commands: Buckets) -> None:
+        """`wrong` by address; `reads` and `commands` by opinion."""
+        self._codes = codes
+        self._wrong = wrong
+        self._uses = {"read": reads, "command": commands}
+
+    def require(self, request: Request, opinion: str, code: str, use: Use) -> None:
+        """Raises 403 where `code` does not open `opinion`, 429 for an address that sent too many wrong ones
+        and for an opinion that is read or spoken of too often."""
+        address = address_of(request)
+        if wait := self._wrong.empty_for(address):
+            raise ProblemError(
+                429,
+                "too_many_wrong_codes",
+                "Too many wrong tracking codes came from this address",
+                "Wait as long as Retry-After says, then copy the code from the receipt.",
+                headers=retry_after(wait),
+            )
+        if not self._codes.opens(code, opinion):
+            self._wrong.take(address)
+            raise ProblemError(
+                403,
+                "tracking_code_missing" if not code else "tracking_code_wrong",
+                "The tracking code does not belong to this opinion"
+                if code
+                else "The tracking code is missing",
+                "Send the code from the receipt as tracking_code; a channel's key is not enough. "
+                "Case, spaces and hyphens don't matter.",
+                field="tracking_code",
+            )
+        if wait := self._uses[use].take(opinion):
+            raise ProblemError(
+                429,
+                "too_many_requests",
+                "This opinion is asked about or spoken of too often",
+                "Wait as long as Retry-After says.",
+                headers=retry_after(wait),
+            )
+
+
+def address_of(request: Request) -> str:
+    """What a limit for the sender goes by: an IPv4 address, or the /64 of an IPv6 one. Behind a proxy of
+    `trusted_proxies` the address that it names."""
+    host = request.client.host if request.client is not None else ""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return "unknown"  # a socket without addresses, or a proxy that names none: one bucket for all
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((address, IPV6_PREFIX), strict=False))
