@@ -62,7 +62,7 @@ async def test_a_broker_that_is_away_is_told_at_the_deadline_with_what_is_missin
     records = [said("t", "a", 1), said("t", "a", 2)]
     with pytest.raises(NotConfirmed) as told:
         await lonely.publish(records, deadline_s=0.2)
-    assert told.value.unconfirmed == records
+    assert told.value.unconfirmed == told.value.unsent == records
     assert not lonely.connected
 
 
