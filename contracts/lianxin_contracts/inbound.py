@@ -27,12 +27,14 @@ MAX_TEXT = 10_000  # characters; design, section 6
 Moment = Annotated[datetime, Meta(tz=True)]
 
 
-class Actor(Struct, frozen=True):
+class Actor(Struct, frozen=True, omit_defaults=True):
     """Who speaks: a deputy's or a staff member's id, a channel's id, `resident` for the holder of the
-    tracking code, `system` for the router's timers."""
+    tracking code, `system` for the router's timers. `via` is the channel whose key acted for a deputy or a
+    member of staff: who they are is its word."""
 
     kind: ActorKind
     id: str
+    via: str | None = None
 
 
 class Place(Struct, frozen=True):

@@ -20,6 +20,7 @@ VERSION = "a version's name"
 
 ALLOWED = {
     "Actor.id": PERSON,
+    "Actor.via": CODE_OF_THE_CITY,
     "Answered.child": OPAQUE,
     "Answered.words": PART,
     "Assigned.assignee": PERSON,

@@ -27,7 +27,7 @@ def status(api: Running, command: str) -> dict[str, Any]:
     return told
 
 
-def test_an_accepted_action_is_on_the_inbound_log_in_the_name_of_its_actor(
+def test_an_accepted_action_is_on_the_inbound_log_in_the_name_of_its_actor_and_of_the_channel_that_acted(
     city_broker: Broker, api: Running
 ) -> None:
     opinion = ids.fresh()
@@ -38,7 +38,9 @@ def test_an_accepted_action_is_on_the_inbound_log_in_the_name_of_its_actor(
     (event,) = said(city_broker, opinion)
     assert event.id == answer.json()["command_id"]
     assert (event.type, event.source) == ("case.resolve", "/notifier/D1")
-    assert event.data == inbound.Resolve(deputy("D1"), "solved", "已修好", ("a1",))
+    assert event.data == inbound.Resolve(
+        inbound.Actor("deputy", "D1", via="workbench"), "solved", "已修好", ("a1",)
+    )
     assert event.time == event.recordedtime
 
 
@@ -46,7 +48,7 @@ def test_staff_act_as_staff(city_broker: Broker, api: Running) -> None:
     opinion = ids.fresh()
     assert api.act(opinion, {"action": "assign", "as": "T1", "to": "D2"}).status_code == 202
     (event,) = said(city_broker, opinion)
-    assert event.data == inbound.Assign(inbound.Actor("staff", "T1"), "D2")
+    assert event.data == inbound.Assign(inbound.Actor("staff", "T1", via="workbench"), "D2")
 
 
 def test_a_repeat_with_the_same_key_is_the_same_command_and_another_body_a_conflict(

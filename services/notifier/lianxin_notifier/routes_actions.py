@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from fastapi import APIRouter, Request, Response
+from msgspec.structs import replace
 
 from lianxin_chassis.logs import get_logger
 from lianxin_chassis.outages import Outage
@@ -39,7 +40,8 @@ def action_routes(notifier: Notifier) -> APIRouter:
         asked = parse(body)
         opinion = uuid_of(case, "case")
         _require_right_to_date(caller, asked)
-        actor = actor_of(asked.as_, city_of(notifier.registry))
+        # On the log with all that follows from it: who really acted may be asked years later.
+        actor = replace(actor_of(asked.as_, city_of(notifier.registry)), via=caller.channel)
         given = request.headers.get("idempotency-key")
         key = given or ids.fresh()
         event = command(opinion, asked, actor, key, datetime.now(UTC))

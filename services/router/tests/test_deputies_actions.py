@@ -65,6 +65,12 @@ def test_a_staff_member_with_the_deputys_name_is_not_the_deputy() -> None:
     assert talk.code() == "not_your_case"
 
 
+def test_the_channel_that_acted_for_a_deputy_stands_on_the_log() -> None:
+    talk = assigned()
+    talk.says(inbound.Accept(Actor("deputy", "ann", via="workbench")))
+    assert talk.one("opinion.accepted").actor == Actor("deputy", "ann", via="workbench")
+
+
 def test_accepting_stops_the_acknowledge_clock_and_the_threat_of_being_taken_back() -> None:
     talk = assigned()
     talk.says(inbound.Accept(ANN), 1)
