@@ -26,6 +26,7 @@ from bson import Binary
 from pymongo import InsertOne, ReplaceOne, UpdateOne
 from pymongo.errors import BulkWriteError
 
+from lianxin_chassis.counting import DocumentCount
 from lianxin_chassis.database import Collection, Database, Document
 from lianxin_chassis.generations import collection_name
 from lianxin_chassis.marks import BUILT, MARK, Lost, mark, mark_new, state_of
@@ -100,6 +101,7 @@ class CaseStore:
         self._cases = db[collection_name("cases", generation)]
         self._issues = db[collection_name("issues", generation)]
         self._issue_keys = db[collection_name("issue_keys", generation)]
+        self._count = DocumentCount(self._cases)
         self._marked = (self._cases, self._issues, self._issue_keys)
 
     async def prepare(self) -> None:
@@ -223,7 +225,7 @@ class CaseStore:
     async def counts(self) -> tuple[int, int]:
         """(opinions ever assigned, opinions never assigned so far); costs what waits in triage and what was
         said of unknown opinions, not what was ever opened. Raises `Lost` where the cases were dropped."""
-        documents = await self._cases.estimated_document_count()
+        documents = await self._count.now()
         strays = await self._cases.count_documents({"stray": True})  # the mark is one
         if not strays:
             raise Lost("cases")
