@@ -89,9 +89,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """The whole stack for a module: 1.5 GB, so it goes before the next one comes. Take `make_stack` to hurt
     one."""
     whole = LocalStack(tmp_path_factory.mktemp("stack"))
-    whole.up()
-    yield whole
-    whole.remove()
+    try:
+        whole.up()
+        yield whole
+    finally:
+        whole.remove()
 
 
 @pytest.fixture

@@ -27,12 +27,14 @@ def pasted(stack: LocalStack, directory: Path) -> str:
     """What the block prints where this stack is the one of `make run`. The first failing command ends it."""
     (directory / ".venv").symlink_to(ROOT / ".venv")
     (directory / ".lianxin").symlink_to(stack.directory)
+    # On an overloaded machine 503 is a rightful answer, after which a person would send the same again.
+    (directory / ".curlrc").write_text("retry = 10\n")
     said = directory / "said"
     with said.open("w") as out:
         running = subprocess.Popen(
             ["bash", "-euc", example()],
             cwd=directory,
-            env=os.environ | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"},
+            env=os.environ | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", "CURL_HOME": str(directory)},
             stdout=out,
             stderr=out,
             start_new_session=True,

@@ -23,9 +23,11 @@ pytestmark = pytest.mark.kafka  # a stack in memory has no yesterday
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     stack = LocalStack(tmp_path_factory.mktemp("stack"), "--without-services")
-    stack.up()
-    yield stack
-    stack.remove()
+    try:
+        stack.up()
+        yield stack
+    finally:
+        stack.remove()
 
 
 async def write(stack: LocalStack, *words: bytes) -> None:
