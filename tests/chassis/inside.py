@@ -105,7 +105,9 @@ class Inside:
 
     async def until_parked(self, key: str, count: int) -> None:
         async def all_there() -> bool:
-            return len(await self.parked(key)) == count
+            # A key is written after its records.
+            keys = [one for one in await self.parking.list_parked(self.group) if one.key == key]
+            return len(await self.parked(key)) == count and len(keys) == min(count, 1)
 
         await eventually_async(all_there, 60)
 

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from lianxin_chassis import work
 from lianxin_chassis.database import close_database, open_database
+from lianxin_chassis.records import Message
 from lianxin_chassis.settings import Settings
 from tests.chassis.bench import make_topic, numbered, publish, said, settings_for
 from tests.chassis.conftest import MakeBench
@@ -111,4 +113,32 @@ async def test_a_database_that_is_killed_and_comes_back_costs_no_dead_letter(
     server.start()
     await inside.until_parked("bad", 2)
     await inside.until("good", 1)
+    await eventually_async(lambda: consumer.ready, 60)
+
+
+async def test_a_database_that_freezes_is_waited_for_and_ends_no_process(
+    with_own_database: tuple[Inside, DatabaseServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside, server = with_own_database
+    died: list[str] = []
+    monkeypatch.setattr(work, "die", lambda reason, **_: died.append(reason))
+
+    async def handle(messages: list[Message]) -> None:
+        await inside.db["seen"].find_one({"_id": messages[0].key})
+        for message in messages:
+            await inside.db["seen"].update_one({"_id": message.key}, {"$inc": {"n": 1}}, upsert=True)
+        await inside.handle(messages)
+
+    await inside.say(("a", 1))
+    consumer = inside.start(handle=handle)
+    await inside.until("a", 1)
+    pid = server._spawned.pid  # type: ignore[union-attr]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        await inside.say(("a", 2))
+        await eventually_async(lambda: died or consumer.check() == "waiting for the database", 90)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    await inside.until("a", 1, 2)
+    assert died == []
     await eventually_async(lambda: consumer.ready, 60)
