@@ -28,7 +28,7 @@ NOTIFIER_SAYS = (
     "case.accept", "case.answer", "case.progress", "case.hand_over", "case.transfer", "case.return",
     "case.pause", "case.resume", "case.resolve", "case.assign", "case.supervise", "case.reveal_contact",
 )  # fmt: skip
-ROUTER_SAYS = ("case.due", "case.review")
+ROUTER_SAYS = ("case.due", "case.review", "case.merge")
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,12 @@ def review(case: str, registry_version: str, day: str) -> str:
     return derived("case.review", case, registry_version, day)
 
 
+def merge(case: str, left: str, issue: str) -> str:
+    """The id of the router's request that `case` follow from issue `left` to `issue`: the same for every
+    router that sends it."""
+    return derived("case.merge", case, left, issue)
+
+
 def fresh() -> str:
     """A new time-ordered id: UUIDv7 (RFC 9562), 48 bits of milliseconds and 74 random bits."""
     value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")

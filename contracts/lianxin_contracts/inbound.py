@@ -217,6 +217,14 @@ class Review(Struct, frozen=True):
     registry_version: str
 
 
+class Merge(Struct, frozen=True):
+    """`case.merge`: issue `left` turned out to be the same as `issue`, and the router asks the case to
+    follow. Twice does no harm."""
+
+    left: str
+    issue: str
+
+
 MODELS: dict[str, type[Struct]] = {
     "opinion.submitted": Submitted,
     "opinion.supported": Supported,
@@ -238,4 +246,5 @@ MODELS: dict[str, type[Struct]] = {
     "case.reveal_contact": RevealContact,
     "case.due": Due,
     "case.review": Review,
+    "case.merge": Merge,
 }

@@ -81,7 +81,7 @@ def test_the_router_alone_writes_what_was_decided(topic: str):
 
 def test_the_notifier_alone_says_what_deputies_say_and_receives_contacts():
     commands = {type_ for type_ in MODELS[topics.INBOUND] if type_.startswith("case.")}
-    timers = {"case.due", "case.review"}
+    timers = {"case.due", "case.review", "case.merge"}
     speakers = {
         o.party
         for o in asyncapi.OPERATIONS
