@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from click.testing import CliRunner
 
 from lianxin_local import jars, java, kafka
 from lianxin_local.cli import main
-from lianxin_local.home import LONGEST_SOCKET_PATH, Home
+from lianxin_local.home import LONGEST_SOCKET_PATH, Home, read_json, write_json
 from lianxin_local.jars import Jar, check, manifest, pom
 from lianxin_local.keys import secrets_of
 from lianxin_local.observe import last_error
@@ -163,6 +164,23 @@ def test_the_supervisor_reads_a_setting_as_it_was_written(value: str) -> None:
 def test_a_setting_that_the_supervisor_would_misread_is_refused(value: str) -> None:
     with pytest.raises(Problem):
         quoted(value)
+
+
+def test_a_stack_of_before_gets_the_secrets_that_came_later_and_keeps_its_own(stack: Stack) -> None:
+    known = secrets_of(stack.home)
+    kept = read_json(stack.home.secrets)
+    assert kept is not None
+    write_json(stack.home.secrets, {name: value for name, value in kept.items() if name != "issue"})
+    later = secrets_of(stack.home)
+    assert later.issue not in ("", known.issue)
+    assert replace(later, issue=known.issue) == known
+    assert secrets_of(stack.home) == later
+
+
+def test_the_secret_behind_issues_is_the_routers_alone(stack: Stack) -> None:
+    known = secrets_of(stack.home)
+    told = {name for name in SERVICE_PROCESSES if "LIANXIN_ISSUE_SECRET" in environment(stack, name, known)}
+    assert told == {"router.worker"}
 
 
 def test_a_long_path_gets_a_short_socket(tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ class Running:
             "LIANXIN_KAFKA_FETCH_MAX_WAIT_MS": "20" if broker.kind == "tansu" else "500",
             "LIANXIN_KAFKA_SESSION_TIMEOUT_MS": "6000",
             "LIANXIN_KAFKA_HEARTBEAT_MS": "1000",
+            "LIANXIN_ISSUE_SECRET": "of every router here",
             "LIANXIN_MONGO_URL": database_url,
             "LIANXIN_MONGO_DATABASE": database,
             "LIANXIN_HTTP_PORT": str(self.port),

@@ -9,6 +9,7 @@ from lianxin_contracts import registry
 from lianxin_local.city_files import CityFiles, Found
 from lianxin_local.registry_publish import operator, publish_city, publisher
 from lianxin_router.city import City
+from lianxin_router.routing.cluster import Fingerprinter
 
 GRID, OTHER_GRID = "320211001001001", "320211001001002"
 STREET, DISTRICT = "320211001", "320211"
@@ -16,6 +17,8 @@ ROADS, NOISE = "roads", "noise"
 DEPUTIES = ("ann", "bea", "cai")
 DEPUTY_ELSEWHERE = "dan"
 TRIAGE_STAFF = "tom"
+
+FINGERPRINTER = Fingerprinter(b"of every router here")
 
 Records = tuple[tuple[str, Any], ...]
 
@@ -51,7 +54,7 @@ def files(records: Sequence[tuple[str, Any]]) -> CityFiles:
 
 def city_of(records: Sequence[tuple[str, Any]] = RECORDS) -> City:
     """The city as the router has it in force."""
-    return City.of(files(records).snapshot())
+    return City.of(files(records).snapshot(), FINGERPRINTER)
 
 
 def load_city(bootstrap: str, records: Sequence[tuple[str, Any]] = RECORDS) -> str:

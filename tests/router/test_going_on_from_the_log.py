@@ -6,11 +6,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from lianxin_chassis import database as drivers
 from lianxin_chassis.consumer import Unprocessable
 from lianxin_chassis.outages import NotConfirmed, Outage
-from lianxin_chassis.settings import Settings
 from lianxin_contracts import ids, inbound, topics
 from lianxin_contracts.envelope import Event
 from lianxin_router.deletions import Deletions
@@ -18,7 +18,7 @@ from lianxin_router.fold import Fold, fold_one
 from lianxin_router.handle import CaseHandler
 from lianxin_router.store import CaseStore
 from lianxin_router.timers import Timers
-from lianxin_router.worker import Router
+from lianxin_router.worker import Router, RouterSettings
 from tests.router.recorded import Log, Reader
 from tests.router.said import deputy, event, message, now, submitted
 from tests.router.small_city import OTHER_GRID, TRIAGE_STAFF, city_of
@@ -135,9 +135,11 @@ async def test_what_an_erasure_deletes_is_deleted_once_more_when_nothing_late_ca
 
 async def built(db: drivers.Database, log: Log, generation: int) -> tuple[CaseStore, Fold]:
     """A generation that was built from the log so far."""
-    await Fold(CaseStore(db, generation, filling=True), Reader(log)).everything(lambda *_: None)  # type: ignore[arg-type]
+    await Fold(CaseStore(db, generation, filling=True), Reader(log), CITY.fingerprinter).everything(
+        lambda *_: None
+    )  # type: ignore[arg-type]
     store = CaseStore(db, generation)
-    return store, Fold(store, Reader(log))  # type: ignore[arg-type]
+    return store, Fold(store, Reader(log), CITY.fingerprinter)  # type: ignore[arg-type]
 
 
 def issue_of(log: Log, said: Event) -> str:
@@ -180,7 +182,7 @@ async def test_an_issue_whose_first_case_was_moved_to_another_grid_is_filed_wher
 async def test_while_partitions_are_taken_over_no_position_is_noted_and_no_batch_handled(
     db: drivers.Database, store: CaseStore, log: Log
 ) -> None:
-    router = Router(Settings(service="router"), db, store, log)  # type: ignore[arg-type]
+    router = Router(RouterSettings(issue_secret=SecretStr("of every router here")), db, store, log)  # type: ignore[arg-type]
     folding, go_on = asyncio.Event(), asyncio.Event()
 
     class Slow(Reader):

@@ -2,20 +2,23 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
 
 import pytest
+from msgspec import Struct
 
 from lianxin_chassis import database as drivers
 from lianxin_chassis.marks import Lost
-from lianxin_contracts import codec, ids, topics
+from lianxin_contracts import codec, ids, lifecycle, topics
 from lianxin_contracts.envelope import Event
 from lianxin_router.desk import Desk
 from lianxin_router.domain.decide import decide
 from lianxin_router.domain.submission import first_request
 from lianxin_router.fold import fold_one
 from lianxin_router.handle import records_of
-from lianxin_router.store import CaseStore, ConcurrentWrite, Held, Issue, cause_bytes
+from lianxin_router.issue_store import Filed, Issue, IssueStore
+from lianxin_router.store import CaseStore, ConcurrentWrite, Held, cause_bytes
 from tests.router.conftest import OPENERS
 from tests.router.said import now, submitted, unclear
 from tests.router.small_city import DEPUTIES, GRID, city_of
@@ -27,7 +30,7 @@ CITY = city_of()
 
 def apply(held: Held, said: Event) -> None:
     """As the handler does it."""
-    desk = Desk(CITY.index)
+    desk = Desk(CITY.index, CITY.fingerprinter)
     if held.case is None:
         desk.know_loads(desk.prepare(first_request(said)).deputies, {})
         desk.know_loads(DEPUTIES, {})
@@ -168,11 +171,74 @@ async def test_opinions_are_counted_as_assigned_or_as_waiting_and_strays_not_at_
 
 async def test_of_routers_that_file_the_same_issue_at_once_all_find_the_same(store: CaseStore) -> None:
     issue = Issue("i1", GRID, (1, 2, 3), 3)
-    await asyncio.gather(*(store.add_issues([(issue, ["k1", "k2"])]) for _ in range(5)))
-    await store.add_issues([(Issue("i2", GRID, (9,), 1), ["k2", "k3"])])
-    assert await store.find_issues(["k1", "k2", "nothing"]) == [issue]
-    assert {found.id for found in await store.find_issues(["k1", "k3"])} == {"i1", "i2"}
-    assert await store.find_issues([]) == []
+    filed = Filed(issue, ["k1", "k2"], "o1")
+    assert await asyncio.gather(*(store.issues.add([filed]) for _ in range(5))) == [set()] * 5
+    assert await store.issues.add([Filed(Issue("i2", GRID, (9,), 1), ["k2", "k3"], "o2")]) == {"i1"}
+    assert await store.issues.find(["k1", "k2", "nothing"]) == [issue]
+    assert {found.id for found in await store.issues.find(["k1", "k3"])} == {"i1", "i2"}
+    assert await store.issues.find([], ["i2", "i3"]) == [Issue("i2", GRID, (9,), 1)]
+    assert await store.issues.find([]) == []
+
+
+async def test_an_issue_that_was_joined_to_another_is_found_with_it(store: CaseStore) -> None:
+    three = [Filed(Issue(f"i{n}", GRID, (n,), 1), [f"k{n}"], f"o{n}") for n in (1, 2, 3)]
+    await store.issues.add(three)
+    await store.issues.join([("i3", "i2"), ("i2", "i1")])
+    found = {issue.id: issue.into for issue in await store.issues.find(["k3"])}
+    assert found == {"i3": "i2", "i2": "i1", "i1": None}
+
+
+async def test_what_is_told_of_issues_comes_to_the_same_in_any_order(
+    store: CaseStore, db: drivers.Database
+) -> None:
+    facts = [
+        event("a", lifecycle.IssueMerged("i3", "i1"), 1),
+        event("b", lifecycle.IssueMerged("i3", "i2"), 2),
+        event("c", lifecycle.IssueSurged("i1", 5, 24), 3),
+        event("d", lifecycle.IssueSurged("i1", 6, 24), 40),
+    ]
+    filed = [Filed(Issue(f"i{n}", GRID, (n,), 1), [f"k{n}"], f"o{n}") for n in (1, 2, 3)]
+    seen = []
+    for number, order in enumerate(permutations(facts)):
+        issues = IssueStore(db[f"issues_{number}"], db[f"keys_{number}"])
+        await issues.fold(order[:2])
+        await issues.add(filed)
+        for fact in order[2:]:
+            await issues.fold([fact])
+        seen.append(sorted(await issues.find([], ["i1", "i2", "i3"]), key=lambda i: i.id))
+    assert all(one == seen[0] for one in seen)
+    assert [issue.into for issue in seen[0]] == [None, None, "i1"]
+    assert seen[0][0].surged_by == "d"
+
+
+def event(opinion: str, data: Struct, hour: int) -> Event:
+    """As decided."""
+    at = datetime(2026, 3, 2, tzinfo=UTC) + timedelta(hours=hour)
+    type_ = next(name for name, model in lifecycle.MODELS.items() if model is type(data))
+    return Event(ids.fresh(), "/router", type_, opinion, at, at, data)
+
+
+async def test_an_issue_is_said_to_be_hot_by_one_opinion_a_day(store: CaseStore) -> None:
+    day, monday = timedelta(days=1), datetime(2026, 3, 2, tzinfo=UTC)
+    claims = await asyncio.gather(*(store.issues.claim_surge("i1", monday, f"o{n}", day) for n in range(5)))
+    assert claims.count(True) == 1
+    winner = f"o{claims.index(True)}"
+    assert await store.issues.claim_surge("i1", monday, winner, day), "it may come again"
+    assert not await store.issues.claim_surge("i1", monday + day / 2, "later", day)
+    assert await store.issues.claim_surge("i1", monday + day, "next", day)
+
+
+async def test_the_newest_cases_of_issues_are_found_by_when_they_were_opened(store: CaseStore) -> None:
+    at = now()
+    held = await opened(store, submitted(ids.fresh(), at=at))
+    assert held.case is not None
+    issue = held.case.issue
+    assert issue is not None
+    hour = timedelta(hours=1)
+    assert await store.openings([issue, "other"], at - hour, at) == {issue: [at]}
+    assert await store.openings([issue], at, at + hour) == {}
+    assert await store.openings([issue], at - 2 * hour, at - hour) == {}
+    assert await store.cases_in([issue], 10) == {held.id: issue}
 
 
 async def test_a_position_never_goes_back(store: CaseStore) -> None:

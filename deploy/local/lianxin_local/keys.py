@@ -15,6 +15,7 @@ class Secrets:
     webhook: str
     contact_private: str
     contact_public: str
+    issue: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +27,18 @@ class DemoKeys:
 
 
 def secrets_of(home: Home) -> Secrets:
-    """The secrets kept there; made now if there are none."""
-    kept = read_json(home.secrets)
-    if kept is None:
+    """The secrets kept there; what is missing is made now, all of it or what a later version needs beside."""
+    kept = read_json(home.secrets) or {}
+    wanted = {"tracking", "webhook", "issue"}
+    missing = {name: secrets.token_urlsafe(32) for name in wanted - kept.keys()}
+    if "contact_private" not in kept:
         from nacl.public import PrivateKey
 
         contact = PrivateKey.generate()
-        kept = {
-            "tracking": secrets.token_urlsafe(32),
-            "webhook": secrets.token_urlsafe(32),
-            "contact_private": base64.b64encode(bytes(contact)).decode(),
-            "contact_public": base64.b64encode(bytes(contact.public_key)).decode(),
-        }
+        missing["contact_private"] = base64.b64encode(bytes(contact)).decode()
+        missing["contact_public"] = base64.b64encode(bytes(contact.public_key)).decode()
+    if missing:
+        kept |= missing
         write_json(home.secrets, kept)
     return Secrets(**kept)
 

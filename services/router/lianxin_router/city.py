@@ -12,6 +12,7 @@ from lianxin_router.desk import Desk
 from lianxin_router.domain.city_context import CityContext
 from lianxin_router.domain.ports import Context
 from lianxin_router.routing.city import CityIndex
+from lianxin_router.routing.cluster import Fingerprinter
 from lianxin_router.routing.coordinates import to_wgs84
 from lianxin_router.routing.route import RULES_VERSION
 
@@ -28,15 +29,15 @@ class City:
     snapshot: Snapshot
     index: CityIndex
     unrouted: CityContext  # tables that every batch shares
+    fingerprinter: Fingerprinter
 
     @classmethod
-    def of(cls, snapshot: Snapshot) -> "City":
+    def of(cls, snapshot: Snapshot, fingerprinter: Fingerprinter) -> "City":
         """Index a snapshot: about a tenth of a second for Wuxi."""
         index = CityIndex.of(snapshot)
         route = Desk(index).route
-        return cls(
-            snapshot, index, CityContext(snapshot, route=route, near=near, rules_version=RULES_VERSION)
-        )
+        unrouted = CityContext(snapshot, route=route, near=near, rules_version=RULES_VERSION)
+        return cls(snapshot, index, unrouted, fingerprinter)
 
     def context(self, desk: Desk) -> Context:
         """What decisions ask, with `desk` to route."""
@@ -52,7 +53,8 @@ def near(place: Place) -> RoundedPlace:
 class CityInForce:
     """The newest snapshot, indexed aside (about a second for a large city) and then switched as a whole."""
 
-    def __init__(self, on_switch: Callable[[City], None]) -> None:
+    def __init__(self, on_switch: Callable[[City], None], fingerprinter: Fingerprinter) -> None:
+        self._fingerprinter = fingerprinter
         self.current: City | None = None
         self._on_switch = on_switch
         self._snapshots: asyncio.Queue[Snapshot] = asyncio.Queue()
@@ -67,6 +69,6 @@ class CityInForce:
             snapshot = await self._snapshots.get()
             while not self._snapshots.empty():
                 snapshot = self._snapshots.get_nowait()
-            self.current = await asyncio.to_thread(City.of, snapshot)
+            self.current = await asyncio.to_thread(City.of, snapshot, self._fingerprinter)
             log.info("city in force", version=snapshot.version, grids=len(snapshot.grids))
             self._on_switch(self.current)

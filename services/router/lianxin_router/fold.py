@@ -19,8 +19,10 @@ from lianxin_contracts import codec, topics, words
 from lianxin_contracts.envelope import Event, Undecodable
 from lianxin_router.domain.evolve import evolve
 from lianxin_router.domain.unfinished import Unfinished
+from lianxin_router.issue_store import Filed, Issue
 from lianxin_router.routing import cluster
-from lianxin_router.store import CaseStore, ConcurrentWrite, Held, Issue, cause_bytes
+from lianxin_router.routing.cluster import Fingerprinter, Fingerprints
+from lianxin_router.store import CaseStore, ConcurrentWrite, Held, cause_bytes
 
 log = get_logger(__name__)
 
@@ -112,9 +114,10 @@ class LogReader:
 class Fold:
     """Folds the log into the cases of one store."""
 
-    def __init__(self, store: CaseStore, reader: LogReader) -> None:
+    def __init__(self, store: CaseStore, reader: LogReader, fingerprinter: Fingerprinter) -> None:
         self._store = store
         self._reader = reader
+        self._fingerprinter = fingerprinter
 
     async def lifecycle(
         self,
@@ -170,6 +173,7 @@ class Fold:
                 await self._store.save(list(held.values()))
             except ConcurrentWrite:  # another router folds, or decides, the same cases: one of us was first
                 continue
+            await self._store.issues.fold(event for _, event, _ in read if event is not None)
             return
 
     async def _file(self, records: Sequence[Record]) -> None:
@@ -181,19 +185,24 @@ class Fold:
             and event.data.part == words.OPINION_PART
         ]
         held = await self._store.load(w.opinion for w in said)
-        new = []
+        new: list[Filed] = []
+        unplaced: dict[str, Fingerprints] = {}
         for w in said:
             case = held[w.opinion].case
-            if case is None or case.issue_grid is None or case.opened is None:
+            text = self._fingerprinter.of(w.title, w.text)
+            if text is None or case is None or case.opened is None or case.erased:
                 continue
-            text = cluster.fingerprints_of(w.title, w.text)
-            if text is None:
-                continue
-            issue = cluster.new_issue(case.issue_grid, text, case.opened)
-            if issue.id == case.first_issue:  # the case that the issue began with
-                filing, _ = cluster.keys(case.issue_grid, text, case.opened)
-                new.append((Issue(issue.id, issue.grid, issue.signature, issue.length), filing))
-        await self._store.add_issues(new)
+            if case.first_issue is None:
+                unplaced[w.opinion] = text
+            elif case.issue_grid is not None:
+                begun = cluster.new_issue(case.issue_grid, text, case.opened)
+                if begun.id == case.first_issue:  # the case that the issue began with
+                    period = cluster.period(case.opened)
+                    issue = Issue(begun.id, begun.grid, begun.signature, begun.length, period)
+                    filing, _ = cluster.keys(case.issue_grid, text, case.opened)
+                    new.append(Filed(issue, filing, w.opinion))
+        await self._store.issues.add(new)
+        await self._store.issues.keep_texts(unplaced)
 
 
 def _key(record: Record) -> str:

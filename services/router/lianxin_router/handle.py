@@ -14,6 +14,7 @@ from lianxin_chassis.outages import Outage
 from lianxin_chassis.records import Message
 from lianxin_contracts import inbound, topics, words
 from lianxin_contracts.envelope import Event, OutRecord, deletion, to_record
+from lianxin_router import issues
 from lianxin_router.city import City
 from lianxin_router.desk import Desk
 from lianxin_router.domain.decide import decide
@@ -21,7 +22,7 @@ from lianxin_router.domain.ports import Context
 from lianxin_router.domain.story import Decision, whole_milliseconds
 from lianxin_router.domain.submission import first_request
 from lianxin_router.domain.unfinished import finish, resume
-from lianxin_router.routing.route import SURGE_CASES, LoadsNeeded
+from lianxin_router.routing.route import LoadsNeeded
 from lianxin_router.store import CaseStore, Held, cause_bytes
 from lianxin_router.timers import Publishes
 
@@ -74,9 +75,10 @@ class CaseHandler:
             await self._decide(event, held[event.subject], context, desk)
             if at % BREATHE_EVERY == BREATHE_EVERY - 1:
                 await asyncio.sleep(0)
-        await self._store.add_issues(desk.new_issues)
+        await issues.file(desk, self._store, list(held.values()))
         await self._store.save(list(held.values()))
         await self.publish(held.values())
+        await issues.have_follow(desk, self._store, self._publisher)
 
     async def publish(self, held: Iterable[Held]) -> None:
         """Publish and confirm every outbox among `held`.
@@ -94,8 +96,8 @@ class CaseHandler:
         await self._store.confirm(waiting)
 
     async def _set_up(self, city: City, said: Sequence[Event], held: dict[str, Held]) -> Desk:
-        """Look up, in two rounds for the whole batch, what its new opinions need."""
-        desk = Desk(city.index)
+        """Look up, at once for the whole batch, what its new opinions need."""
+        desk = Desk(city.index, city.fingerprinter)
         new = [
             event
             for event in said
@@ -108,13 +110,10 @@ class CaseHandler:
             if at % BREATHE_EVERY == BREATHE_EVERY - 1:
                 await asyncio.sleep(0)
         deputies = frozenset[str]().union(*(p.deputies for p in prepared))
-        keys = [key for p in prepared for key in p.keys]
-        loads, issues = await asyncio.gather(self._store.loads(deputies), self._store.find_issues(keys))
+        loads, _ = await asyncio.gather(
+            self._store.loads(deputies), issues.look_up(desk, self._store, said, held)
+        )
         desk.know_loads(deputies, loads)
-        desk.know_issues(issues)
-        for issue in desk.likely_matches():
-            cases = await self._store.issues_of_case(issue, SURGE_CASES)
-            desk.know_recent(issue, [case["opened"] for case in cases])
         return desk
 
     async def _decide(self, event: Event, h: Held, context: Context, desk: Desk) -> None:

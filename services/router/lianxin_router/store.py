@@ -1,4 +1,4 @@
-"""The router's cases in MongoDB: the only file here that knows it.
+"""The router's cases in MongoDB: with `issue_store.py` the only file here that knows it.
 
 One document per case holds the case itself (packed), the ids of every inbound record that it has answered,
 and its outbox: the records that its last changes produced and that the broker has not confirmed yet. A change
@@ -24,7 +24,6 @@ from typing import Any
 import msgspec
 from bson import Binary
 from pymongo import InsertOne, ReplaceOne, UpdateOne
-from pymongo.errors import BulkWriteError
 
 from lianxin_chassis.counting import DocumentCount
 from lianxin_chassis.database import Collection, Database, Document
@@ -38,9 +37,9 @@ from lianxin_contracts.inbound import Clock
 from lianxin_router.domain.case import Case
 from lianxin_router.domain.clocks import next_due
 from lianxin_router.domain.unfinished import Unfinished
+from lianxin_router.issue_store import IssueStore, write_all
 
 COLLECTIONS = ("cases", "issues", "issue_keys")
-_DUPLICATE_KEY = 11000
 
 
 class ConcurrentWrite(Outage):
@@ -79,16 +78,6 @@ class Held:
     deleted: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Issue:
-    """An issue as the cluster step needs it: its first case's grid and text signature (opaque numbers)."""
-
-    id: str
-    grid: str
-    signature: tuple[int, ...]
-    length: int
-
-
 class CaseStore:
     """The cases of one generation. Every method raises PyMongo's errors where the database is away.
 
@@ -101,6 +90,7 @@ class CaseStore:
         self._cases = db[collection_name("cases", generation)]
         self._issues = db[collection_name("issues", generation)]
         self._issue_keys = db[collection_name("issue_keys", generation)]
+        self.issues = IssueStore(self._issues, self._issue_keys)
         self._count = DocumentCount(self._cases)
         self._marked = (self._cases, self._issues, self._issue_keys)
 
@@ -162,7 +152,7 @@ class CaseStore:
             operations.append(
                 InsertOne(document) if h.version == 0 else ReplaceOne({"_id": h.id, "v": h.version}, document)
             )
-        result = await self._bulk(self._cases, operations)
+        result = await write_all(self._cases, operations)
         updates = sum(h.version > 0 for h in changed)
         if result["nMatched"] != updates or result["nInserted"] != len(changed) - updates:
             raise ConcurrentWrite(f"{len(changed)} cases written, some of them changed by another router")
@@ -176,7 +166,7 @@ class CaseStore:
         if not sent:
             return
         operations = [UpdateOne({"_id": h.id, "v": h.version}, {"$unset": {"outbox": ""}}) for h in sent]
-        result = await self._bulk(self._cases, operations)
+        result = await write_all(self._cases, operations)
         if result["nMatched"] != len(sent):
             raise ConcurrentWrite("a case was changed by another router while its outbox was published")
         for h in sent:
@@ -232,55 +222,23 @@ class CaseStore:
         waiting = await self._cases.count_documents({"waiting": True})
         return documents - strays - waiting, waiting
 
-    async def issues_of_case(self, issue: str, limit: int) -> list[Document]:
-        """The newest cases of an issue: `{_id, opened}`."""
-        cursor = self._cases.find({"issue": issue}, {"opened": 1}).sort("opened", -1).limit(limit)
-        return await cursor.to_list(limit)
-
-    async def find_issues(self, keys: Iterable[str]) -> list[Issue]:
-        """The issues filed under any of the look-up `keys` of the cluster step."""
-        wanted = list(dict.fromkeys(keys))
-        if not wanted:
-            return []
-        ids = {row["issue"] async for row in self._issue_keys.find({"_id": {"$in": wanted}})}
-        if not ids:
-            return []
-        found = self._issues.find({"_id": {"$in": sorted(ids)}})
-        return [
-            Issue(d["_id"], d["grid"], tuple(msgspec.msgpack.decode(d["signature"])), d["length"])
-            async for d in found
-        ]
-
-    async def add_issues(self, issues: Sequence[tuple[Issue, Sequence[str]]]) -> None:
-        """File new issues under their look-up keys, each insert-if-absent: routers that see twins at once
-        agree, because the issue's id follows from (grid, fingerprint)."""
-        if not issues:
-            return
-        await self._bulk(
-            self._issues,
-            [
-                UpdateOne(
-                    {"_id": issue.id},
-                    {
-                        "$setOnInsert": {
-                            "grid": issue.grid,
-                            "signature": Binary(msgspec.msgpack.encode(issue.signature)),
-                            "length": issue.length,
-                        }
-                    },
-                    upsert=True,
-                )
-                for issue, _ in issues
-            ],
+    async def openings(
+        self, issues: Iterable[str], since: datetime, until: datetime
+    ) -> dict[str, list[datetime]]:
+        """When the cases of `issues` were opened, those after `since` and until `until` (UTC)."""
+        found: dict[str, list[datetime]] = {}
+        cursor = self._cases.find(
+            {"issue": {"$in": list(issues)}, "opened": {"$gt": since, "$lte": until}},
+            {"_id": 0, "issue": 1, "opened": 1},
         )
-        await self._bulk(
-            self._issue_keys,
-            [
-                UpdateOne({"_id": key}, {"$setOnInsert": {"issue": issue.id}}, upsert=True)
-                for issue, keys in issues
-                for key in keys
-            ],
-        )
+        async for row in cursor:
+            found.setdefault(row["issue"], []).append(row["opened"])
+        return found
+
+    async def cases_in(self, issues: Iterable[str], limit: int) -> dict[str, str]:
+        """Cases of `issues`, at most `limit`: the issue of each."""
+        cursor = self._cases.find({"issue": {"$in": list(issues)}}, {"issue": 1}).limit(limit)
+        return {row["_id"]: row["issue"] async for row in cursor}
 
     async def positions(self, topic: str) -> dict[int, int]:
         """Up to which offset (exclusive) of each partition of `topic` everything is folded in here."""
@@ -298,17 +256,6 @@ class CaseStore:
     def _folded(self, topic: str) -> Collection:
         """Which collection `topic` is folded into."""
         return self._issues if topic == topics.WORDS else self._cases
-
-    async def _bulk(self, collection: Any, operations: Sequence[Any]) -> dict[str, Any]:
-        """Write all that can be written; a duplicate key means that somebody else has inserted it."""
-        try:
-            written = (await collection.bulk_write(operations, ordered=False)).bulk_api_result
-        except BulkWriteError as error:
-            others = [e for e in error.details["writeErrors"] if e["code"] != _DUPLICATE_KEY]
-            if others:
-                raise
-            written = error.details
-        return dict(written)
 
 
 def _pack(h: Held) -> Document:
@@ -334,7 +281,7 @@ def _pack(h: Held) -> Document:
         document["holder"] = case.assignee
     if case.assignments == 0:
         document["waiting"] = True
-    if case.issue is not None:
+    if case.issue is not None and not case.erased:  # nothing is said to an erased case any more
         document["issue"] = case.issue
     if not case.replayed and (due := _due(h, case)) is not None:
         document["clock"], document["due"] = due

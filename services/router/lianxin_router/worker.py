@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TypeVar
 
+from pydantic import Field, SecretStr
+
 from lianxin_chassis import logs
 from lianxin_chassis.consumer import Consumer
 from lianxin_chassis.database import Database, close_database, open_database
@@ -32,6 +34,7 @@ from lianxin_router.domain.ports import unreadable
 from lianxin_router.fold import Fold, LogReader
 from lianxin_router.handle import CaseHandler, Stuck
 from lianxin_router.review import Reviews
+from lianxin_router.routing.cluster import Fingerprinter
 from lianxin_router.store import COLLECTIONS, CaseStore
 from lianxin_router.timers import Timers
 
@@ -52,15 +55,25 @@ KEEP_OLD_S = 60.0
 
 
 class RouterSettings(Settings):
-    """The router needs nothing that the others don't."""
+    """Environment variables `LIANXIN_*` of the router. The secret has no default: a made-up one would be
+    another on each router."""
 
     service: str = "router"
+    # What is kept of texts is hashed with it, so that the words can't be tried out. With another one, what
+    # was said before and after is no longer recognised as the same matter.
+    issue_secret: SecretStr = Field(min_length=16)
+
+    def fingerprinter(self) -> Fingerprinter:
+        """What makes fingerprints under the secret."""
+        return Fingerprinter(self.issue_secret.get_secret_value().encode())
 
 
 class Router:
     """The live router: one generation of cases, until another generation is switched to."""
 
-    def __init__(self, settings: Settings, db: Database, store: CaseStore, publisher: Publisher) -> None:
+    def __init__(
+        self, settings: RouterSettings, db: Database, store: CaseStore, publisher: Publisher
+    ) -> None:
         self._settings = settings
         self._db = db
         self._store = store
@@ -70,7 +83,7 @@ class Router:
         self._clean = asyncio.Lock()
         self.registry = RegistryFollower(settings)
         self.reviews = Reviews(store, publisher, self._settled)
-        self.city = CityInForce(self.reviews.accept)
+        self.city = CityInForce(self.reviews.accept, settings.fingerprinter())
         self.handler = CaseHandler(store, publisher, lambda: self.city.current)
         self.timers = Timers(store, publisher)
         self.deletions = Deletions(store, publisher)
@@ -98,7 +111,7 @@ class Router:
     async def _take_over(self, owned: frozenset[tuple[str, int]]) -> None:
         """Before anything of the `owned` partitions is decided, the cases must be where their log is."""
         partitions = frozenset(number for _, number in owned)
-        fold = Fold(self._store, self._reader)
+        fold = Fold(self._store, self._reader, self._settings.fingerprinter())
         async with self._clean:  # no position is noted before it is reached
             self._owned = frozenset()
             await fold.lifecycle(partitions)
@@ -172,7 +185,7 @@ async def _repeat(step: Callable[[], Awaitable[None]], every_s: float) -> None:
 
 
 @asynccontextmanager
-async def live(settings: Settings) -> AsyncIterator[Worker]:
+async def live(settings: RouterSettings) -> AsyncIterator[Worker]:
     """The live router's parts, started; stopped when left."""
     db = open_database(settings)
     publisher = Publisher(settings)
@@ -182,9 +195,9 @@ async def live(settings: Settings) -> AsyncIterator[Worker]:
         generation = await patiently(generations.live)
         store = CaseStore(db, generation)
         await patiently(store.prepare)
-        reader = LogReader(settings)
+        reader, fingerprinter = LogReader(settings), settings.fingerprinter()
         if await patiently(store.state) != BUILT:
-            filling = Fold(CaseStore(db, generation, filling=True), reader)
+            filling = Fold(CaseStore(db, generation, filling=True), reader, fingerprinter)
             await patiently(lambda: filling.everything(_log_progress))
         parking = ParkingLot(db)
         await patiently(parking.prepare)
@@ -201,7 +214,7 @@ async def live(settings: Settings) -> AsyncIterator[Worker]:
                 router.note_positions,
                 router.count,
                 lambda: _until_replaced(generations, store),
-                lambda: _drop_old(generations, generation, Fold(store, reader)),
+                lambda: _drop_old(generations, generation, Fold(store, reader, fingerprinter)),
             ],
             checks={
                 "registry": router.registry.check,
@@ -237,7 +250,7 @@ async def _drop_old(generations: Generations, live: int, fold: Fold) -> None:
     await asyncio.Event().wait()
 
 
-async def rebuild(settings: Settings) -> None:
+async def rebuild(settings: RouterSettings) -> None:
     """Build the next generation of cases beside the live one, and switch to it when it has caught up.
 
     What is decided between the last read and the switch is folded by the workers, which start again on the
@@ -250,7 +263,7 @@ async def rebuild(settings: Settings) -> None:
         tell(f"building generation {number} of the cases")
         store = CaseStore(db, number, filling=True)
         await store.prepare()
-        await Fold(store, LogReader(settings)).everything(_say_progress)
+        await Fold(store, LogReader(settings), settings.fingerprinter()).everything(_say_progress)
         assigned, waiting = await store.counts()
         tell(f"generation {number} has caught up: {assigned} assigned, {waiting} in triage")
         await generations.switch(number)
@@ -269,7 +282,8 @@ def _say_progress(what: str, done: int, total: int) -> None:
 
 def main() -> None:
     """Run until stopped, or rebuild and exit."""
-    work_or_rebuild(RouterSettings(), live, rebuild)
+    settings = RouterSettings()  # type: ignore[call-arg]  # from the environment
+    work_or_rebuild(settings, live, rebuild)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,25 @@
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lianxin_router.routing.cluster import (
     PERIOD_DAYS,
+    SAME_MATTER,
+    Fingerprinter,
     Fingerprints,
-    fingerprints,
     keys,
     match,
     new_issue,
+    root,
+    same_matter,
     similarity,
 )
 
+SECRET = b"a secret of routers"
+ROUTERS = Fingerprinter(SECRET)
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 GRID = "320001001001001"
 LONG = (
@@ -22,7 +29,7 @@ LONG = (
 
 
 def of(text: str) -> Fingerprints:
-    found = fingerprints(text)
+    found = ROUTERS.of(None, text)
     assert found is not None
     return found
 
@@ -85,7 +92,7 @@ def test_an_issue_takes_in_cases_of_the_next_period_and_no_later_ones():
 
 
 def test_a_text_without_letters_has_no_fingerprint():
-    assert fingerprints("！！！ …") is None
+    assert ROUTERS.of(None, "！！！ …") is None
 
 
 def test_a_signature_of_other_rules_is_like_nothing():
@@ -94,11 +101,100 @@ def test_a_signature_of_other_rules_is_like_nothing():
 
 @given(st.text(min_size=1, max_size=300))
 def test_every_text_is_most_like_itself(text):
-    found = fingerprints(text)
+    found = ROUTERS.of(None, text)
     if found is not None:
         assert similarity(found.signature, found.signature) == 1.0
         assert match([new_issue(GRID, found, NOW)], GRID, found, NOW).similarity == 1.0
 
 
+def test_nothing_of_a_fingerprint_can_be_tried_out_without_the_secret():
+    mine, theirs = of(LONG), Fingerprinter(b"guessed by somebody").of(None, LONG)
+    assert theirs is not None
+    assert mine.exact != theirs.exact
+    assert similarity(mine.signature, theirs.signature) == 0.0
+    assert not set(keys(GRID, mine, NOW)[0]) & set(keys(GRID, theirs, NOW)[0])
+    assert new_issue(GRID, mine, NOW).id != new_issue(GRID, theirs, NOW).id
+
+
+def test_a_secret_that_can_be_guessed_is_no_secret():
+    with pytest.raises(ValueError, match="short"):
+        Fingerprinter(b"short")
+
+
+def variants() -> st.SearchStrategy[list[str]]:
+    """Texts with some words of one left out: some are the same matter to each other, some are not."""
+    parts = LONG.split("，")
+    kept = st.lists(st.booleans(), min_size=len(parts), max_size=len(parts))
+    texts = kept.map(lambda keep: "，".join(p for p, k in zip(parts, keep, strict=True) if k) or "路灯")
+    return st.lists(texts, min_size=2)
+
+
+@given(variants(), st.randoms())
+def test_routers_that_find_the_same_issues_in_any_order_join_the_same_ones(texts, chance):
+    filed = list({issue.id: issue for issue in (new_issue(GRID, of(t), NOW) for t in texts[:-1])}.values())
+    shuffled = list(filed)
+    chance.shuffle(shuffled)
+    found = match(filed, GRID, of(texts[-1]), NOW)
+    assert match(shuffled, GRID, of(texts[-1]), NOW) == found
+    known = {issue.id: issue for issue in filed}
+    for ends, goes_on in found.same:
+        assert goes_on < ends
+        assert same_matter(known[ends], known[goes_on])
+    assert found.new or root(found.issue, dict(found.same)) == found.issue
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from("abcdef"))), st.randoms())
+def test_pointers_between_issues_come_to_the_same_end_in_whatever_order_they_are_told(pairs, chance):
+    told = [(max(pair), min(pair)) for pair in pairs if pair[0] != pair[1]]
+
+    def folded(pairs):
+        pointers = {}
+        for left, into in pairs:
+            pointers[left] = min(into, pointers.get(left, into))
+        return pointers
+
+    shuffled = list(told)
+    chance.shuffle(shuffled)
+    assert [root(i, folded(told)) for i in "abcdef"] == [root(i, folded(shuffled)) for i in "abcdef"]
+
+
+def test_two_issues_that_an_opinion_is_near_are_one_where_they_are_near_each_other():
+    one, other = (new_issue(GRID, of(t), NOW) for t in (LONG, LONG.replace("谢谢。", "")))
+    found = match([one, other], GRID, of(LONG.replace("三个星期", "快一个月")), NOW)
+    assert found.same == ((max(one.id, other.id), min(one.id, other.id)),)
+    assert found.issue == min(one.id, other.id)
+
+
+def test_a_text_in_the_middle_makes_no_chain_of_what_is_not_alike():
+    parts = LONG.split("，")
+    ends = [new_issue(GRID, of("，".join(some)), NOW) for some in (parts[:-2], parts[2:])]
+    middle = of(LONG)
+    assert all(similarity(end.signature, middle.signature) >= SAME_MATTER for end in ends)
+    assert not same_matter(*ends)
+    assert match(ends, GRID, middle, NOW).same == ()
+
+
+def test_what_was_joined_to_another_issue_takes_in_nothing_more():
+    one, other = sorted((new_issue(GRID, of(t), NOW) for t in (LONG, LONG[:70])), key=lambda i: i.id)
+    moved = Moved(other.id, GRID, other.signature, other.length, one.id)
+    assert match([one, moved], GRID, of(LONG[:70]), NOW).issue == one.id
+
+
+def test_an_issue_whose_first_text_is_erased_begins_again_with_the_same_words():
+    was = new_issue(GRID, of(LONG), NOW)
+    erased = Moved(was.id, GRID, (), 0, None)
+    found = match([erased], GRID, of(LONG), NOW)
+    assert (found.issue, found.new) == (was.id, True)
+    assert match([erased], GRID, of(LONG.replace("谢谢。", "")), NOW).issue != was.id
+
+
+class Moved(NamedTuple):
+    id: str
+    grid: str
+    signature: tuple[int, ...]
+    length: int
+    into: str | None
+
+
 def test_signatures_stay_the_same_for_ever_since_they_are_stored():
-    assert of("路灯坏了").signature[:3] == (1278203553, 2767075033, 151401432)
+    assert of("路灯坏了").signature[:3] == (3700025198, 3754366703, 2262784703)

@@ -1,4 +1,4 @@
-from math import cos, hypot, nan, radians
+from math import cos, hypot, inf, nan, radians
 
 import pytest
 from hypothesis import given
@@ -32,6 +32,11 @@ def metres(one: tuple[float, float], other: tuple[float, float]) -> float:
 def test_a_chinese_map_shows_known_points_where_it_is_known_to_show_them(wgs84, gcj02):
     assert metres(gcj02_of_wgs84(wgs84), gcj02) < 0.01
     assert metres(wgs84_of_gcj02(gcj02), wgs84) < 0.01
+
+
+@pytest.mark.parametrize("lon", [3.4e306, 181.0, inf, nan])
+def test_what_is_nowhere_on_earth_is_not_converted(lon):
+    assert to_wgs84(Place(31.0, lon, "bd09"))[0] == 31.0
 
 
 def test_baidu_shows_a_known_point_where_it_is_known_to_show_it():

@@ -30,7 +30,7 @@ from lianxin_contracts.envelope import Event
 from lianxin_contracts.inbound import Place
 from lianxin_contracts.lifecycle import Explanation
 from lianxin_contracts.registry import Station
-from lianxin_router.domain.decide import decide, merge
+from lianxin_router.domain.decide import decide
 from lianxin_router.domain.ports import Joined, RouteRequest, Surge, ToDeputy, ToTriage, unreadable
 from lianxin_router.domain.submission import first_request
 
@@ -160,16 +160,32 @@ def test_joining_an_issue_is_a_fact_of_the_case_told_between_submission_and_assi
     assert talk.types() == ["returned", "assigned"]  # only a new opinion joins
 
 
-def test_an_issue_merged_into_another_moves_the_case_and_no_clock() -> None:
+def test_a_case_follows_its_issue_into_another_and_no_clock_moves() -> None:
     talk = Talk(a_context(route=lambda r: ToTriage((), nothing(), joined=Joined("a", 1.0))))
     talk.submits()
-    cause = talk.log[0]
-    decision = merge(talk.case, "b", cause)
-    assert decision.case.issue == "b"
-    assert [e.data.left for e in decision.events] == ["a"]  # type: ignore[attr-defined]
-    assert decision.case.updated == talk.case.updated
-    with pytest.raises(ValueError, match="issue b"):
-        merge(decision.case, "b", cause)
+    before = talk.case
+    talk.says(inbound.Merge("a", "b"), 10_000)
+    assert talk.types() == ["issue.merged"]
+    assert (talk.one("issue.merged").left, talk.case.issue) == ("a", "b")
+    assert (talk.case.updated, talk.case.first_issue) == (before.updated, "a")
+    for again in (inbound.Merge("a", "b"), inbound.Merge("b", "b"), inbound.Merge("b", "some words")):
+        talk.says(again)
+        assert talk.code() == "nothing_to_merge"
+
+
+def test_a_case_whose_place_staff_make_certain_joins_its_issue_then() -> None:
+    city = a_city()
+
+    def route(request: RouteRequest) -> object:
+        found = a_route(city)(request)
+        return found if request.grid is None else msgspec.structs.replace(found, joined=Joined("a", 0.9))
+
+    for ruling in (inbound.Assign(TOM, grid=GRID), inbound.Assign(TOM, grid=GRID, to="ann")):
+        talk = Talk(a_context(city, route))
+        talk.submits(grid=None)
+        talk.says(ruling, 1)
+        assert talk.types() == ["issue.joined", "assigned"]
+        assert (talk.case.issue, talk.case.issue_grid) == ("a", GRID)
 
 
 def nothing() -> Explanation:

@@ -19,16 +19,19 @@ from services.router.tests.small_city import (
 from lianxin_contracts.lifecycle import ClassifiedAs, LocatedBy
 from lianxin_contracts.registry import Leave
 from lianxin_router.domain.ports import Clues, Known, RouteRequest, ToDeputy, ToTriage
+from lianxin_router.routing.cluster import Fingerprinter
 from lianxin_router.routing.route import (
     RULES_VERSION,
     SURGE_CASES,
     SURGE_HOURS,
     LoadsNeeded,
+    Prepared,
     join,
     prepare,
     route,
 )
 
+ROUTERS = Fingerprinter(b"a secret of routers")
 CITY = a_city(mandate("ann", WILLOW_GRID), mandate("bea", EAST))
 
 
@@ -153,10 +156,16 @@ def test_a_persons_ruling_stands_even_where_nothing_is_known():
     assert (routed.assignee, routed.grid, routed.topic) == ("zoe", "", "")
 
 
+def prepared(opinion: str) -> Prepared:
+    asked = request(opinion)
+    assert asked.clues is not None
+    return prepare(asked, CITY, ROUTERS.of(None, asked.clues.text))
+
+
 def test_the_first_of_its_kind_begins_an_issue_and_the_second_joins_it():
-    first = prepare(request("o1"), CITY)
+    first = prepared("o1")
     begun = join(first, [])
-    second = prepare(request("o2"), CITY)
+    second = prepared("o2")
     joined = join(second, [first.as_issue()])
     assert begun is not None
     assert joined is not None
@@ -169,26 +178,31 @@ def test_the_first_of_its_kind_begins_an_issue_and_the_second_joins_it():
 
 
 def test_an_opinion_without_a_certain_place_belongs_to_no_issue():
-    prepared = prepare(request(clues=Clues(text="路灯坏了")), CITY)
-    assert prepared.keys == ()
-    assert join(prepared, []) is None
+    nowhere = prepare(request(clues=Clues(text="路灯坏了")), CITY, ROUTERS.of(None, "路灯坏了"))
+    assert nowhere.keys == ()
+    assert join(nowhere, []) is None
     with pytest.raises(ValueError, match="keys"):
-        prepared.as_issue()
+        nowhere.as_issue()
 
 
-def surge_with(recent):
-    first = prepare(request("o1"), CITY)
-    found = join(prepare(request("o2"), CITY), [first.as_issue()])
-    return route(request("o2"), CITY, {}, match=found, recent=recent).surge
+def surge_with(recent, surged=None):
+    found = join(prepared("o2"), [prepared("o1").as_issue()])
+    return route(request("o2"), CITY, {}, match=found, recent=recent, surged=surged).surge
 
 
-def test_an_issue_becomes_hot_with_exactly_one_case():
+def test_an_issue_becomes_hot_with_so_many_cases_even_where_nobody_saw_exactly_so_many():
     hour_ago = MONDAY - timedelta(hours=1)
     assert surge_with([hour_ago] * (SURGE_CASES - 2)) is None
-    hot = surge_with([hour_ago] * (SURGE_CASES - 1))
-    assert hot is not None
-    assert hot.cases == SURGE_CASES
-    assert surge_with([hour_ago] * SURGE_CASES) is None
+    for more in range(3):
+        hot = surge_with([hour_ago] * (SURGE_CASES - 1 + more))
+        assert hot is not None
+        assert hot.cases == SURGE_CASES + more
+
+
+def test_what_is_hot_already_is_said_to_be_so_again_only_a_day_later():
+    recent = [MONDAY - timedelta(hours=1)] * SURGE_CASES
+    assert surge_with(recent, surged=MONDAY - timedelta(hours=SURGE_HOURS - 1)) is None
+    assert surge_with(recent, surged=MONDAY - timedelta(hours=SURGE_HOURS)) is not None
 
 
 def test_cases_of_long_ago_make_nothing_hot():

@@ -44,6 +44,7 @@ COMMANDS: dict[str, Any] = {
     "case.reveal_contact": inbound.RevealContact(ANN),
     "case.due": inbound.Due("resolve", MONDAY),
     "case.review": inbound.Review("v1"),
+    "case.merge": inbound.Merge("a", "b"),
 }
 OF_STAGE = (
     "not_assigned",

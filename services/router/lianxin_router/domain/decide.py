@@ -41,8 +41,10 @@ def answer(story: Story, command: Event, context: Context) -> None:
         story.at = case.updated if case else story.at
         story.refuse(why)
         return
-    if case is not None and case.replayed and command.type == "case.review":
-        # The registry is loaded by the wall clock, which says nothing to a case on replayed time.
+    timeless = ("case.merge", "case.review") if case is not None and case.replayed else ("case.merge",)
+    if case is not None and command.type in timeless:
+        # The registry is loaded by the wall clock, which says nothing to a case on replayed time; and which
+        # issue a case belongs to is no matter of time at all.
         story.at = case.updated
     if case is not None:
         settle(story, context)
@@ -50,18 +52,6 @@ def answer(story: Story, command: Event, context: Context) -> None:
     if why is not None:
         story.refuse(why)
     settle(story, context)
-
-
-def merge(case: Case, issue: str, cause: Event) -> Decision:
-    """The case moves to `issue`, which turned out to be the same as its own. Dated at the case's latest time:
-    it is a matter between issues and moves no clock. Raises `ValueError` where the case is in no issue or in
-    this one already."""
-    if case.issue is None or case.issue == issue:
-        raise ValueError(f"{case.id} is in issue {case.issue}, can't move to {issue}")
-    story = Story(case, cause)
-    story.at = case.updated
-    story.tell(lifecycle.IssueMerged(case.issue, issue))
-    return story.decision()
 
 
 def _out_of_place(story: Story, command: Event) -> Refused | None:
@@ -102,5 +92,6 @@ _HANDLERS: dict[str, Handler] = {
     "case.supervise": office.supervise,
     "case.reveal_contact": deputies.reveal_contact,
     "case.review": office.review,
+    "case.merge": office.merge,
     "case.due": _knock,
 }

@@ -40,6 +40,7 @@ ALLOWED: dict[str, tuple[Stage, ...]] = {
     "case.reveal_contact": WITH_ASSIGNEE,
     "case.due": ANY,
     "case.review": ANY,
+    "case.merge": ANY,
 }
 
 SUBMISSIONS = ("opinion.submitted", UNREADABLE)
@@ -50,6 +51,7 @@ _OWN: dict[str, tuple[str, ...]] = {
     "opinion.seen": (_INTAKE, _NOTIFIER),
     "case.due": (_ROUTER, _OPERATOR),
     "case.review": (_ROUTER,),
+    "case.merge": (_ROUTER,),
     UNREADABLE: (_ROUTER,),
 }
 _BY_PREFIX: dict[str, tuple[str, ...]] = {"opinion": (_INTAKE,), "case": (_NOTIFIER,)}

@@ -5,6 +5,7 @@ does when the city changes or two issues turn out to be one."""
 from lianxin_contracts import inbound, lifecycle
 from lianxin_contracts.inbound import Actor
 from lianxin_router.domain.case import Case
+from lianxin_router.domain.codes import is_id
 from lianxin_router.domain.lifecycle_table import HELD
 from lianxin_router.domain.placing import (
     SYSTEM,
@@ -63,6 +64,14 @@ def review(story: Story, said: inbound.Review, context: Context) -> Refused | No
     end_pause(story, context, SYSTEM, story.at)
     story.tell(lifecycle.TakenBack(case.assignee, reason, (case.assignee,)))  # type: ignore[arg-type]
     place(story, context, reason, story.at)  # type: ignore[arg-type]
+    return None
+
+
+def merge(story: Story, said: inbound.Merge, context: Context) -> Refused | None:
+    """The case's issue turned out to be the same as another one, and the case follows it there."""
+    if story.case.issue != said.left or said.issue == said.left or not is_id(said.issue):
+        return refused("nothing_to_merge")
+    story.tell(lifecycle.IssueMerged(said.left, said.issue))
     return None
 
 

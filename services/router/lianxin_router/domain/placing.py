@@ -76,7 +76,8 @@ def place(
     # an interruption stands where it is published.
     story.recall(IssueJoined)
     is_alone = story.case.issue is None and not story.is_retold
-    if why == "submitted" and routed.joined is not None and is_alone:
+    joins = routed.joined is not None and is_alone
+    if routed.joined is not None and joins:
         joined = routed.joined
         story.tell(IssueJoined(joined.issue, joined.similarity, joined.matched), at)
     if story.recall(Assigned, Triaged):
@@ -86,7 +87,7 @@ def place(
     else:
         _triage(story, context, at, routed, words)
     told_before = story.recall(IssueSurged) or story.is_retold
-    if why == "submitted" and routed.surge is not None and not told_before:
+    if routed.surge is not None and joins and not told_before:
         surge = routed.surge
         supervisors = context.staff_for("supervisor", area_of(story.case))
         story.tell(IssueSurged(surge.issue, surge.cases, surge.hours, supervisors), at)
@@ -202,6 +203,8 @@ def _as_ruled(routed: Routed, assignee: str) -> ToDeputy:
         topic=routed.topic or "",
         explanation=explanation,
         receivers=routed.receivers if isinstance(routed, ToDeputy) else (),
+        joined=routed.joined,
+        surge=routed.surge,
     )
 
 

@@ -3,13 +3,21 @@
 The text becomes a MinHash signature over its runs of three characters (Broder 1997): the share of equal
 numbers in two signatures estimates how many runs the texts have in common (Jaccard). Bands of the signature
 are look-up keys (locality-sensitive hashing), so finding similar issues costs the same among any number of
-them. A signature gives no words back, so nothing of it must be erased with them.
+them.
+
+What is stored or told is hashed with a secret that all routers share: without it nobody can try out which
+words make a signature or an issue's id. With another secret old and new texts are like nothing to each other.
+
+Near-duplicates can still begin two issues: two routers see them at once, or their keys miss each other. An
+opinion that is near both joins the two, but only where they are the same matter to each other: a text in the
+middle makes no chain of what is not alike. Of two issues the one with the lower id goes on, whoever notices.
 """
 
 import hashlib
 import re
+import struct
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
@@ -28,6 +36,7 @@ SHORTEST_SHARE = 0.5
 # An issue takes in new cases in its own quarter of a year or so and the next one.
 PERIOD_DAYS = 90
 LONGEST_TEXT = 1_000  # characters that count; what people write as one matter is told by then
+SHORTEST_SECRET = 16  # bytes
 _BITS = np.uint64(32)
 _NEITHER = re.compile(r"[\W_]+")  # neither letter nor digit
 
@@ -46,7 +55,8 @@ Signature = tuple[int, ...]
 
 
 class Issue(Protocol):
-    """An issue as it was filed: its first case's grid, signature and length of text in characters."""
+    """An issue as it was filed: its first case's grid, signature and length of text in characters. Signature
+    and length are empty once that text is erased."""
 
     @property
     def id(self) -> str:
@@ -64,6 +74,10 @@ class Issue(Protocol):
     def length(self) -> int:
         """The normalised length of its first case's text."""
 
+    @property
+    def into(self) -> str | None:
+        """The issue that it was joined to."""
+
 
 @dataclass(frozen=True, slots=True)
 class NewIssue:
@@ -73,6 +87,7 @@ class NewIssue:
     grid: str
     signature: Signature
     length: int
+    into: None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +101,13 @@ class Fingerprints:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The issue that an opinion joins, `similarity` 0..1; `new` where it is the first of it."""
+    """The issue that an opinion joins, `similarity` 0..1; `new` where it is the first of it. `same`: pairs of
+    issues that turned out to be one, (the one that ends, the one that goes on)."""
 
     issue: str
     similarity: float
     new: bool = False
+    same: tuple[tuple[str, str], ...] = ()
 
 
 def normalised(text: str) -> str:
@@ -99,55 +116,106 @@ def normalised(text: str) -> str:
     return _NEITHER.sub("", folded)
 
 
-def fingerprints(text: str) -> Fingerprints | None:
-    """The fingerprints of `text`; None where it has no letter or digit."""
-    words = normalised(text)
-    if not words:
-        return None
-    exact = hashlib.blake2b(words.encode(), digest_size=16).hexdigest()
-    return Fingerprints(exact, _signature(words), len(words))
+class Fingerprinter:
+    """Makes fingerprints under one secret. Raises ValueError where that is shorter than 16 bytes."""
+
+    def __init__(self, secret: bytes) -> None:
+        if len(secret) < SHORTEST_SECRET:
+            raise ValueError(f"a secret of {len(secret)} bytes is too short")
+        self._exact = hashlib.blake2b(secret, digest_size=32, person=b"exact").digest()
+        key = hashlib.blake2b(secret, digest_size=32, person=b"signature").digest()
+        self._seals = [key + number.to_bytes(1, "big") for number in range(NUMBERS)]
+
+    def of(self, title: str | None, text: str) -> Fingerprints | None:
+        """The fingerprints of an opinion, its title and text together; None without letter or digit."""
+        words = normalised(f"{title or ''}\n{text}")
+        if not words:
+            return None
+        exact = hashlib.blake2b(words.encode(), key=self._exact, digest_size=16).hexdigest()
+        return Fingerprints(exact, self._signature(words), len(words))
+
+    def _signature(self, words: str) -> Signature:
+        """Only equality of numbers counts, so each is sealed by itself: one short hash for a number costs
+        less than a keyed hash for every run of the text would."""
+        plain = _minima(words).astype("<u4").tobytes()
+        digests = [
+            hashlib.blake2b(seal + plain[4 * at : 4 * at + 4], digest_size=4).digest()
+            for at, seal in enumerate(self._seals)
+        ]
+        return struct.unpack(f">{NUMBERS}I", b"".join(digests))
 
 
-def fingerprints_of(title: str | None, text: str) -> Fingerprints | None:
-    """The fingerprints of an opinion: its title and text together."""
-    return fingerprints(f"{title or ''}\n{text}")
+def filing_keys(grid: str, signature: Signature, period: int) -> tuple[str, ...]:
+    """The six keys under which an issue that began in `period` is filed."""
+    bands = [signature[start : start + ROWS] for start in range(0, BANDS * ROWS, ROWS)]
+    return tuple(
+        f"{grid}/{period}/{hashlib.blake2b(f'{number}/{band}'.encode(), digest_size=8).hexdigest()}"
+        for number, band in enumerate(bands)
+    )
 
 
 def keys(grid: str, found: Fingerprints, at: datetime) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """(keys to file a new issue under, keys to look for issues under): six, and twice as many, for the
     period of `at` and the one before."""
-    now = _period(at)
-    bands = [found.signature[start : start + ROWS] for start in range(0, BANDS * ROWS, ROWS)]
-    hashed = [
-        hashlib.blake2b(f"{number}/{band}".encode(), digest_size=8).hexdigest()
-        for number, band in enumerate(bands)
-    ]
-    filing = tuple(f"{grid}/{now}/{key}" for key in hashed)
-    return filing, filing + tuple(f"{grid}/{now - 1}/{key}" for key in hashed)
+    now = period(at)
+    filing = filing_keys(grid, found.signature, now)
+    here = f"{grid}/{now}/"
+    return filing, filing + tuple(f"{grid}/{now - 1}/{key[len(here) :]}" for key in filing)
 
 
 def new_issue(grid: str, found: Fingerprints, at: datetime) -> NewIssue:
     """The issue that this text begins: the same id for equal texts in one grid and period, so that routers
     that see twins at once agree."""
-    id_ = derived("issue", grid, found.exact, str(_period(at)))
+    id_ = derived("issue", grid, found.exact, str(period(at)))
     return NewIssue(id_, grid, found.signature, found.length)
 
 
 def match(issues: Iterable[Issue], grid: str, found: Fingerprints, at: datetime) -> Match:
-    """The most similar of `issues` that is the same matter in the same grid, else a new one."""
+    """The most similar of `issues` that is the same matter in the same grid, or what that was joined to; else
+    a new one. The order of `issues` doesn't matter."""
+    known = {issue.id: issue for issue in issues}
     own = new_issue(grid, found, at).id
-    best: tuple[float, str] | None = None
-    for issue in issues:
-        if issue.id == own:
-            return Match(own, 1.0)
-        if issue.grid != grid or not _lengths_agree(issue.length, found.length):
-            continue
-        rank = (similarity(issue.signature, found.signature), issue.id)
-        if rank[0] >= SAME_MATTER and (best is None or rank > best):
-            best = rank
-    if best is None:
+    near = [
+        (1.0 if issue.id == own else similarity(issue.signature, found.signature), issue.id)
+        for issue in known.values()
+        if issue.id == own or (issue.grid == grid and _lengths_agree(issue.length, found.length))
+    ]
+    near = [one for one in near if one[0] >= SAME_MATTER]
+    if not near:
         return Match(own, 1.0, new=True)
-    return Match(best[1], round(best[0], 3))
+    best = max(near)
+    pointers = {issue.id: issue.into for issue in known.values() if issue.into is not None}
+    same = _the_same({root(id_, pointers) for _, id_ in near}, known)
+    # The text of an own issue may be erased: then this one is its text from now on.
+    new = own in known and not known[own].signature
+    return Match(root(best[1], pointers | dict(same)), round(best[0], 3), new, same)
+
+
+def root(issue: str, pointers: Mapping[str, str]) -> str:
+    """What `issue` was joined to in the end; pointers go from higher ids to lower ones, so there is one."""
+    while (further := pointers.get(issue)) is not None and further < issue:
+        issue = further
+    return issue
+
+
+def same_matter(one: Issue, other: Issue) -> bool:
+    """Whether the second would have joined the first, had one router seen one after the other."""
+    return (
+        one.grid == other.grid
+        and _lengths_agree(one.length, other.length)
+        and similarity(one.signature, other.signature) >= SAME_MATTER
+    )
+
+
+def _the_same(roots: Iterable[str], known: Mapping[str, Issue]) -> tuple[tuple[str, str], ...]:
+    """Which of `roots` are one matter: each goes to the lowest that it is the same as."""
+    ranked = [known[id_] for id_ in sorted(roots) if id_ in known]
+    found = []
+    for at, issue in enumerate(ranked):
+        lowest = next((lower.id for lower in ranked[:at] if same_matter(lower, issue)), None)
+        if lowest is not None:
+            found.append((issue.id, lowest))
+    return tuple(found)
 
 
 def similarity(one: Signature, other: Signature) -> float:
@@ -157,7 +225,8 @@ def similarity(one: Signature, other: Signature) -> float:
     return sum(a == b for a, b in zip(one, other, strict=True)) / len(one)
 
 
-def _signature(words: str) -> Signature:
+def _minima(words: str) -> NDArray[np.uint64]:
+    """The least of 60 hashes over all runs of three characters; below 2**32."""
     padded = words if len(words) >= RUN else words.ljust(RUN)
     letters = np.frombuffer(padded.encode("utf-32-le"), dtype=np.uint32).astype(np.uint64)
     count = len(letters) - RUN + 1
@@ -166,12 +235,14 @@ def _signature(words: str) -> Signature:
         runs += letters[place : place + count] * factor
     runs ^= runs >> _BITS
     hashed = (runs[None, :] * _FACTORS + _TERMS) >> _BITS
-    return tuple(hashed.min(axis=1).tolist())
+    least: NDArray[np.uint64] = hashed.min(axis=1)
+    return least
 
 
 def _lengths_agree(one: int, other: int) -> bool:
     return min(one, other) >= SHORTEST_SHARE * max(one, other)
 
 
-def _period(at: datetime) -> int:
+def period(at: datetime) -> int:
+    """The number of the period that `at` lies in."""
     return (at.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)).days // PERIOD_DAYS

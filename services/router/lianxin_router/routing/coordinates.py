@@ -7,7 +7,7 @@ and the sources named there). They have no inverse in closed form, so it is foun
 """
 
 from collections.abc import Callable
-from math import atan2, cos, hypot, isfinite, pi, radians, sin, sqrt
+from math import atan2, cos, hypot, pi, radians, sin, sqrt
 
 from lianxin_contracts.inbound import Place
 
@@ -24,9 +24,9 @@ STEPS = 4
 
 
 def to_wgs84(place: Place) -> Point:
-    """`place` as (latitude, longitude) in WGS-84 degrees; not a number stays not a number."""
+    """`place` as (latitude, longitude) in WGS-84 degrees; what is nowhere on earth stays as it is."""
     point = (place.lat, place.lon)
-    if place.crs == "wgs84" or not (isfinite(place.lat) and isfinite(place.lon)):
+    if place.crs == "wgs84" or not (abs(place.lat) <= 90 and abs(place.lon) <= 180):
         return point
     if place.crs == "bd09":
         point = gcj02_of_bd09(point)

@@ -24,6 +24,7 @@ __all__ = [
     "RULES_VERSION",
     "SURGE_CASES",
     "SURGE_HOURS",
+    "SURGE_WINDOW",
     "LoadsNeeded",
     "Match",
     "Prepared",
@@ -34,17 +35,18 @@ __all__ = [
 
 # Of the rules in this package; what is in the registry (terms, mandates) has the registry's version.
 RULES_VERSION = "2026.11.1"
-# So many cases of one issue within so many hours make it hot.
+# So many cases of one issue within so many hours make it hot; it is said again only so many hours later.
 SURGE_CASES = 5
 SURGE_HOURS = 24
+SURGE_WINDOW = timedelta(hours=SURGE_HOURS)
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """Where the opinion lies and what it is about, and what must be looked up before it can be routed.
 
-    `keys`: look for issues under them; `filing_keys`: file a new issue under them. Both are empty for what is
-    not a new opinion with a certain grid.
+    `keys`: look for issues under them; `filing_keys`: file a new issue under them. Both are empty for what
+    has no certain grid, belongs to an issue already, or whose text isn't known (any more).
     """
 
     located: LocatedBy
@@ -67,13 +69,14 @@ class Prepared:
 
     def as_issue(self) -> NewIssue:
         """The issue that begins with this opinion. Raises ValueError where `keys` is empty."""
-        if self.text is None or self.grid is None or self.at is None:
+        if not self.keys or self.text is None or self.grid is None or self.at is None:
             raise ValueError("an opinion without keys begins no issue")
         return cluster.new_issue(self.grid, self.text, self.at)
 
 
-def prepare(request: RouteRequest, city: CityIndex) -> Prepared:
-    """Locate and classify, from the clues or from what is known; a staff member's correction beats both."""
+def prepare(request: RouteRequest, city: CityIndex, text: Fingerprints | None = None) -> Prepared:
+    """Locate and classify, from the clues or from what is known; a staff member's correction beats both.
+    Without `text`, the opinion's fingerprints, it belongs to no issue."""
     located, street, district, sure_of_place = _located(request, city)
     classified, sure_of_topic = _classified(request, city)
     doubts: tuple[Reason, ...] = ()
@@ -92,13 +95,10 @@ def prepare(request: RouteRequest, city: CityIndex) -> Prepared:
             request.excluded,
         )
         first = shortlist(need, city)
-    text: Fingerprints | None = None
     filing: tuple[str, ...] = ()
     looking: tuple[str, ...] = ()
-    if request.clues is not None and request.issue is None and located.grid is not None and sure_of_place:
-        text = cluster.fingerprints_of(request.clues.title, request.clues.text)
-        if text is not None:
-            filing, looking = cluster.keys(located.grid, text, request.submitted_at)
+    if text is not None and request.issue is None and located.grid is not None and sure_of_place:
+        filing, looking = cluster.keys(located.grid, text, request.submitted_at)
     return Prepared(
         located=located,
         classified=classified,
@@ -117,7 +117,7 @@ def prepare(request: RouteRequest, city: CityIndex) -> Prepared:
 
 def join(prepared: Prepared, issues: Iterable[Issue]) -> Match | None:
     """The issue that the opinion belongs to, among those found under its keys; None where it has no keys."""
-    if prepared.text is None or prepared.grid is None or prepared.at is None:
+    if not prepared.keys or prepared.text is None or prepared.grid is None or prepared.at is None:
         return None
     return cluster.match(issues, prepared.grid, prepared.text, prepared.at)
 
@@ -130,17 +130,18 @@ def route(
     prepared: Prepared | None = None,
     match: Match | None = None,
     recent: Sequence[datetime] = (),
+    surged: datetime | None = None,
     known: Container[str] | None = None,
 ) -> Routed:
     """Decide who should hold the case.
 
     `loads` counts each deputy's open cases (absent: none); with `known`, the deputies whose loads were read,
-    raises `LoadsNeeded` where others must be weighed. `recent` are the opening times of the issue's newest
-    other cases.
+    raises `LoadsNeeded` where others must be weighed. `recent` are the opening times of the issue's other
+    cases of the last `SURGE_HOURS`, and `surged` is when another case said that it is hot.
     """
     ready = prepared or prepare(request, city)
     joined = Joined(match.issue, match.similarity) if match is not None else None
-    surge = _surge(request, match, recent)
+    surge = _surge(request, match, recent, surged)
     if request.assignee is not None:
         ruled = Chosen(request.assignee, "mandate", None, ())
         return _to_deputy(ruled, ready, city, joined, surge)
@@ -256,13 +257,15 @@ def _classified(request: RouteRequest, city: CityIndex) -> tuple[ClassifiedAs, b
     return ClassifiedAs(topic, before.by, before.confidence, before.candidates, before.evidence), certain
 
 
-def _surge(request: RouteRequest, match: Match | None, recent: Sequence[datetime]) -> Surge | None:
-    """The issue is hot from the case on with which it reaches `SURGE_CASES` within `SURGE_HOURS`: that very
-    case says so, later ones don't repeat it."""
-    if match is None or match.new:
+def _surge(
+    request: RouteRequest, match: Match | None, recent: Sequence[datetime], surged: datetime | None
+) -> Surge | None:
+    """The issue is hot with `SURGE_CASES` cases within `SURGE_HOURS`: the first case that sees so many says
+    it and later ones don't repeat it. Two routers that count past each other may see one more."""
+    if match is None:
         return None
-    since = request.submitted_at - timedelta(hours=SURGE_HOURS)
+    since = request.submitted_at - SURGE_WINDOW
+    if surged is not None and surged > since:
+        return None
     cases = 1 + sum(since < opened <= request.submitted_at for opened in recent)
-    if cases != SURGE_CASES:
-        return None
-    return Surge(match.issue, cases, SURGE_HOURS)
+    return Surge(match.issue, cases, SURGE_HOURS) if cases >= SURGE_CASES else None
