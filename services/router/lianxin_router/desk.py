@@ -35,6 +35,7 @@ class Desk:
         self._prepared: dict[str, list[tuple[RouteRequest, Prepared]]] = {}
         self._texts: dict[str, Fingerprints] = {}
         self._wanted: list[tuple[str, Fingerprints, datetime]] = []
+        self._keys: set[str] = set()
         self._issues: dict[str, dict[str, Issue]] = {}  # by grid, then id
         self._filed: dict[str, Filed] = {}
         self._recent: dict[str, list[datetime]] = {}
@@ -51,12 +52,14 @@ class Desk:
         self._prepared.setdefault(request.opinion, []).append((request, prepared))
         if prepared.keys and prepared.text is not None and prepared.grid is not None:
             self._wanted.append((prepared.grid, prepared.text, request.submitted_at))
+            self._keys.update(prepared.keys)
         return prepared
 
     def expect(self, opinion: str, grid: str, text: Fingerprints, opened: datetime) -> None:
         """An opinion whose place was uncertain will be placed in `grid`; `text` is what was kept of it."""
         self._texts[opinion] = text
         self._wanted.append((grid, text, opened))
+        self._keys.update(cluster.keys(grid, text, opened)[1])
 
     def know_loads(self, deputies: Iterable[str], loads: Mapping[str, int]) -> None:
         """The loads of `deputies` as the store counts them; a deputy that `loads` leaves out has none."""
@@ -67,12 +70,7 @@ class Desk:
 
     def issues_wanted(self) -> tuple[set[str], set[str]]:
         """(keys, ids) under which to look for issues that opinions of this batch may join."""
-        keys: set[str] = set()
-        own: set[str] = set()
-        for grid, text, at in self._wanted:
-            keys.update(cluster.keys(grid, text, at)[1])
-            own.add(cluster.new_issue(grid, text, at).id)
-        return keys, own
+        return self._keys, {cluster.new_issue(grid, text, at).id for grid, text, at in self._wanted}
 
     def know_issues(self, issues: Iterable[Issue]) -> None:
         """Issues that opinions of this batch may join."""
@@ -86,7 +84,10 @@ class Desk:
         found: set[str] = set()
         times: list[datetime] = []
         for grid, text, at in self._wanted:
-            match = cluster.match(self._issues.get(grid, {}).values(), grid, text, at)
+            known = self._issues.get(grid, {})
+            match = cluster.match(known.values(), grid, text, at)
+            if match.issue not in known:
+                continue  # it begins, and has no case yet
             surged = self._surged(grid, match.issue, None)
             if surged is None or surged <= at - SURGE_WINDOW:
                 found.add(match.issue)
