@@ -37,6 +37,9 @@ def main() -> None:
         await publisher.start()
         store = CaseStore(open_database(settings), 1)
         await store.prepare()
+        await store.begin()
+        await store.finish()
+        await store.say_issues_are_whole()
         registry = RegistryFollower(settings)
         city = CityInForce(lambda _: None, settings.fingerprinter())
         registry.on_switch(city.accept)
@@ -54,10 +57,17 @@ def main() -> None:
         )
         source = app.topic(topics.INBOUND, value_type=bytes, key_type=bytes)
 
+        assigned = asyncio.Event()
+
+        async def on_assigned(*_: Any, **__: Any) -> None:
+            assigned.set()
+
+        app.on_partitions_assigned.connect(on_assigned, weak=False)
+
         async def place(stream: Any) -> None:
             async for event in stream.events():
                 raw = event.message
-                headers = tuple((name, value) for name, value in (raw.headers or {}).items())
+                headers = tuple(raw.headers or ())
                 record = Record(
                     raw.topic,
                     raw.partition,
@@ -81,7 +91,7 @@ def main() -> None:
             tasks=[city.run, run_app],
             checks={
                 "city": lambda: city.current is not None or "no city yet",
-                "partitions": lambda: bool(app.consumer.assignment()) or "no partition is assigned yet",
+                "partitions": lambda: assigned.is_set() or "no partition is assigned yet",
             },
         )
         await publisher.stop()
