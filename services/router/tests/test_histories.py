@@ -250,7 +250,7 @@ def test_sequences_have_no_gap_and_times_never_decrease(history: History) -> Non
     talk, _ = told(history)
     assert [event.sequence for event in talk.log] == list(range(1, len(talk.log) + 1))
     # What was said of the id before anybody submitted it stands at its own time.
-    begun = next((n for n, event in enumerate(talk.log) if event.type == "opinion.submitted"), 0)
+    begun = next((n for n, e in enumerate(talk.log) if e.type == "opinion.submitted"), len(talk.log))
     times = [event.time for event in talk.log[begun:]]
     assert times == sorted(times)
     assert len({event.id for event in talk.log}) == len(talk.log)

@@ -66,7 +66,7 @@ def check(log: list[Event]) -> Case:
     assert [event.sequence for event in log] == list(range(1, len(log) + 1))
     assert len({event.id for event in log}) == len(log)
     # What was said of the id before anybody submitted it stands at its own time.
-    begun = next((n for n, event in enumerate(log) if event.type == "opinion.submitted"), 0)
+    begun = next((n for n, event in enumerate(log) if event.type == "opinion.submitted"), len(log))
     times = [event.time for event in log[begun:]]
     assert times == sorted(times)
     assert held.case is not None
