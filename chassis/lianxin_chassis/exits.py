@@ -1,11 +1,13 @@
 """Ending the process at once where going on could lose data or where it can't go on."""
 
+import asyncio
 import faulthandler
 import os
 import sys
 import threading
 import time
-from typing import NoReturn
+from collections.abc import Coroutine
+from typing import Any, NoReturn
 
 from lianxin_chassis.logs import get_logger
 
@@ -20,6 +22,19 @@ def die(reason: str, **fields: object) -> NoReturn:
     log.critical("the process ends itself", reason=reason, **fields)
     sys.stderr.flush()
     os._exit(BROKEN)
+
+
+def essential(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+    """Run `work` beside the requests of an API; the process ends where it raises, since nobody could rely on
+    what the process answers any more."""
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            die("a part of the process failed", part=name, error=repr(error))
+
+    task = asyncio.create_task(work, name=name)
+    task.add_done_callback(ended)
+    return task
 
 
 class LoopWatchdog:

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from lianxin_chassis import exits
 from lianxin_chassis.consumer import Message
 from lianxin_chassis.database import close_database, open_database
 from lianxin_chassis.records import Record
 from lianxin_contracts import topics
 from lianxin_contracts.envelope import Event, to_record
-from lianxin_metrics import api
 from lianxin_metrics.api import create_app
 from lianxin_metrics.counting import Counting
 from lianxin_metrics.exporter import Refresher
@@ -227,7 +227,7 @@ def test_the_process_ends_where_its_figures_can_t_be_read_for_another_reason_tha
         raise KeyError("batch")
 
     monkeypatch.setattr(Refresher, "refresh", refresh)
-    monkeypatch.setattr(api, "die", lambda _, part, error: deaths.append(f"{part}: {error}"))
+    monkeypatch.setattr(exits, "die", lambda _, part, error: deaths.append(f"{part}: {error}"))
     with TestClient(create_app(MetricsSettings(mongo_url=database.url))):
         eventually(lambda: deaths == ["refresher: KeyError('batch')"], timeout=120)
 

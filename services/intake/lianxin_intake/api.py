@@ -5,7 +5,7 @@ where an opinion stands and, where that is quick, to tell a conflict at once.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,7 +15,7 @@ from fastapi.routing import APIRoute
 
 from lianxin_chassis import problems, topics
 from lianxin_chassis.database import close_database, open_database
-from lianxin_chassis.exits import die
+from lianxin_chassis.exits import essential
 from lianxin_chassis.health import health_routes
 from lianxin_chassis.logs import get_logger
 from lianxin_chassis.outages import Outage
@@ -91,9 +91,9 @@ def create_app(settings: IntakeSettings) -> FastAPI:
         _add_routes(app, intake, secret)
         await publisher.start()
         background = [
-            _essential(registry.run(), "registry"),
-            _essential(tracking.follow(), "tracking generation"),
-            _essential(topics_checked.run(), "topics check"),
+            essential(registry.run(), "registry"),
+            essential(tracking.follow(), "tracking generation"),
+            essential(topics_checked.run(), "topics check"),
         ]
         try:
             yield
@@ -170,19 +170,6 @@ class TopicsChecked:
                 return
             else:
                 self._state = True
-
-
-def _essential(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-    """Run `work` beside the requests; the process ends where it fails, since nobody could rely on it any
-    more."""
-
-    def ended(task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            die("a part of the process failed", part=name, error=repr(error))
-
-    task = asyncio.create_task(work, name=name)
-    task.add_done_callback(ended)
-    return task
 
 
 def _document(app: FastAPI) -> dict[str, Any]:

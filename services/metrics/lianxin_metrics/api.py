@@ -2,7 +2,7 @@
 database."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import Any
@@ -14,7 +14,7 @@ from prometheus_client import REGISTRY
 
 from lianxin_chassis import problems
 from lianxin_chassis.database import close_database, open_database
-from lianxin_chassis.exits import die
+from lianxin_chassis.exits import essential
 from lianxin_chassis.health import health_routes
 from lianxin_chassis.outages import outage
 from lianxin_chassis.problems import ProblemError
@@ -90,7 +90,7 @@ def create_app(settings: MetricsSettings) -> FastAPI:
         refresher = Refresher(database, exporter)
         app.state.reports = Reports(ZoneInfo(settings.zone), refresher, settings.reports_at_once)
         REGISTRY.register(exporter)
-        reading = _essential(refresher.run(), "refresher")
+        reading = essential(refresher.run(), "refresher")
         try:
             yield
         finally:
@@ -105,19 +105,6 @@ def create_app(settings: MetricsSettings) -> FastAPI:
     _answer_faults(app)
     _add_routes(app)
     return app
-
-
-def _essential(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-    """Run `work` beside the requests; the process ends where it fails, since reports would go on from what
-    was read last and nobody would see it."""
-
-    def ended(task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            die("a part of the process failed", part=name, error=repr(error))
-
-    task = asyncio.create_task(work, name=name)
-    task.add_done_callback(ended)
-    return task
 
 
 def _answer_faults(app: FastAPI) -> None:

@@ -5,7 +5,7 @@ from the database.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -17,7 +17,7 @@ from pymongo.errors import PyMongoError
 
 from lianxin_chassis import problems
 from lianxin_chassis.database import close_database, open_database
-from lianxin_chassis.exits import die
+from lianxin_chassis.exits import essential
 from lianxin_chassis.follower import Follower
 from lianxin_chassis.health import health_routes
 from lianxin_chassis.logs import get_logger
@@ -80,11 +80,11 @@ def create_app(settings: NotifierSettings) -> FastAPI:
             app.include_router(routes(notifier))
         await publisher.start()
         background = [
-            _essential(registry.run(), "registry"),
-            _essential(deliveries.run(), "deliveries"),
-            _essential(hub.watch(), "streams"),
-            _essential(live.follow(), "generation"),
-            _essential(patiently(keys.prepare), "indexes"),
+            essential(registry.run(), "registry"),
+            essential(deliveries.run(), "deliveries"),
+            essential(hub.watch(), "streams"),
+            essential(live.follow(), "generation"),
+            essential(patiently(keys.prepare), "indexes"),
         ]
         try:
             yield
@@ -144,18 +144,6 @@ def _document(app: FastAPI) -> dict[str, Any]:
         document.setdefault("components", {}).setdefault("schemas", {}).update(found)
         app.openapi_schema = document
     return app.openapi_schema
-
-
-def _essential(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-    """Run `work` beside the requests; the process ends where it fails: nobody could rely on it any more."""
-
-    async def guarded() -> None:
-        try:
-            await work
-        except Exception as error:  # noqa: BLE001 - whatever it is, the process can't go on without this part
-            die(f"a part of the API failed: {name}", error=repr(error))
-
-    return asyncio.create_task(guarded(), name=name)
 
 
 def main() -> None:
