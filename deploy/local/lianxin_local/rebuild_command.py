@@ -92,7 +92,7 @@ def build(stack: Stack, service: str, told: dict[str, str]) -> None:
             for line in running.stdout:
                 say(f"  {line.rstrip()}")
             code = running.wait()
-        except BaseException:
+        except BaseException:  # Ctrl-C too: a rebuild that nobody waits for must not go on unseen
             stop(running)
             raise
     if code:
