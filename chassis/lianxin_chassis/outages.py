@@ -45,8 +45,11 @@ _DATABASE = (
     pymongo.errors.ExecutionTimeout,
     pymongo.errors.CursorNotFound,
 )
-# MongoDB's codes for "not now": shutdown, step-down, interruption, write concern not met in time.
-_DATABASE_CODES = frozenset({6, 7, 50, 64, 79, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436})
+# MongoDB's codes for "not now": shutdown, step-down, interruption, write concern not met in time, a cursor
+# ended under its reader because somebody dropped the collection or killed it.
+_DATABASE_CODES = frozenset(
+    {6, 7, 50, 64, 79, 89, 91, 175, 189, 237, 262, 9001, 10107, 11600, 11602, 13435, 13436}
+)
 _BROKEN_RECORD = (
     aiokafka.errors.MessageSizeTooLargeError,
     aiokafka.errors.RecordTooLargeError,

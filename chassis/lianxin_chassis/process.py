@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from lianxin_chassis import logs, problems
 from lianxin_chassis.exits import BROKEN
 from lianxin_chassis.health import Check, health_routes
+from lianxin_chassis.patience import patiently
 from lianxin_chassis.settings import Settings
 
 log = logs.get_logger(__name__)
@@ -56,14 +57,15 @@ def work_or_rebuild(
     start: Callable[[S], AbstractAsyncContextManager[Worker]],
     rebuild: Callable[[S], Awaitable[None]],
 ) -> None:
-    """The command line of every worker: with `--rebuild` await `rebuild` and exit, else `run_worker`."""
+    """The command line of every worker: with `--rebuild` await `rebuild` and exit, else `run_worker`. A
+    rebuild that loses broker or database waits and goes on with the generation that it had begun."""
     arguments = argparse.ArgumentParser(prog=f"lianxin_{settings.service}.worker")
     arguments.add_argument(
         "--rebuild", action="store_true", help="build the projection anew beside the live one, switch, exit"
     )
     if arguments.parse_args().rebuild:
         logs.configure(settings.service, settings.instance, settings.log_level)
-        uvloop.run(rebuild(settings))  # type: ignore[arg-type]
+        uvloop.run(patiently(lambda: rebuild(settings)))
     else:
         run_worker(settings, lambda: start(settings))
 

@@ -16,6 +16,7 @@ from lianxin_chassis.generations import (
     run_rebuild,
 )
 from lianxin_chassis.parking import Aside, ParkingLot
+from lianxin_chassis.patience import patiently
 from lianxin_chassis.records import Record
 from tests.chassis.inside import Inside
 from tests.support.wait import eventually_async
@@ -168,13 +169,19 @@ async def test_a_rebuild_that_was_interrupted_resumes_where_its_group_had_commit
 async def test_after_the_switch_the_rebuild_serves_until_the_workers_take_over(inside: Inside) -> None:
     counter = Counter(inside)
     await inside.say(("a", 1))
-    rebuilding = asyncio.create_task(counter.rebuild(linger_s=300.0))
-    generations = Generations(inside.db, "counts")
+    switched = asyncio.Event()
 
-    async def switched() -> bool:
-        return await generations.live() == 2
+    async def before_switch(_: int) -> None:
+        switched.set()
 
-    await eventually_async(switched, 60)
+    # As every worker does it: a broker that doesn't lead a topic yet which was made just now is waited out.
+    rebuilding = asyncio.create_task(
+        patiently(lambda: counter.rebuild(linger_s=300.0, before_switch=before_switch))
+    )
+    waiting = asyncio.create_task(switched.wait())
+    await asyncio.wait([rebuilding, waiting], timeout=60, return_when=asyncio.FIRST_COMPLETED)
+    assert waiting.done(), rebuilding
+    assert await Generations(inside.db, "counts").wait_for_change(since=1, every_s=0.05) == 2
     await inside.say(("a", 2))
 
     async def served() -> bool:

@@ -21,6 +21,7 @@ from lianxin_chassis.outages import Backoff, NotConfirmed, Outage, Overloaded, o
         (pymongo.errors.WaitQueueTimeoutError("x"), "database"),
         (pymongo.errors.NotPrimaryError("x"), "database"),
         (pymongo.errors.OperationFailure("x", code=189), "database"),
+        (pymongo.errors.OperationFailure("collection dropped", code=175), "database"),
         (
             pymongo.errors.BulkWriteError({"writeErrors": [], "writeConcernErrors": [{"code": 64}]}),
             "database",

@@ -4,10 +4,12 @@ import uuid
 from collections.abc import AsyncIterator
 
 import pytest
+from pymongo.errors import PyMongoError
 
 from lianxin_chassis import database as drivers
 from lianxin_chassis.database import close_database, open_database, open_database_pymongo
 from lianxin_chassis.marks import Lost
+from lianxin_chassis.outages import outage
 from lianxin_metrics.aggregate import Aggregate, to_document
 from lianxin_metrics.facts import Fact, fold
 from lianxin_metrics.settings import MetricsSettings
@@ -196,3 +198,24 @@ async def test_after_a_drop_nothing_is_answered_until_it_is_built_again(
         await store.load(["case"])
     with pytest.raises(Lost):
         await store.finish()
+
+
+@pytest.mark.parametrize("dropped", ["facts.g1", "alerts.g1"])
+@pytest.mark.parametrize("pages_read", [0, 1, 2])
+async def test_what_is_dropped_while_a_report_reads_is_not_shown_as_nothing(
+    store: FactStore, db: drivers.Database, dropped: str, pages_read: int
+) -> None:
+    many = AT_A_TIME + 1
+    cases = [fact_of(CaseLog(f"case-{n}").submit()) for n in range(many)]
+    await store.save([(0, None, case) for case in cases], {0: Stamp(1, 1)})
+    await store.record([Step(f"a{n}", "o1", "mail", NOW, 1, "attempting") for n in range(many)])
+    at = cases[0].submitted or 0
+    readings = (store.touching(at, at), store.alerts_begun(NOW, NOW + 1))
+    for reading in readings:
+        for _ in range(pages_read):
+            await anext(reading)
+    await db.drop_collection(dropped)
+    for reading in readings:
+        with pytest.raises((Lost, PyMongoError)) as refused:
+            _ = [piece async for piece in reading]
+        assert outage(refused.value) is not None, "answered with 503 and asked again"

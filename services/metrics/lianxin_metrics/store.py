@@ -146,10 +146,14 @@ class FactStore:
 
     async def finish(self) -> None:
         """Everything that the log held is in here. Raises `Lost` where something was dropped meanwhile."""
-        if await self.state() is None:
-            raise Lost("facts")
+        await self._require_whole()
         for collection in (self._facts, self._aggregates, self._alerts):
             await mark(collection, BUILT)
+
+    async def _require_whole(self) -> None:
+        # After a reading, not before it: what is dropped meanwhile looks like the end of what there is.
+        if await self.state() is None:
+            raise Lost(PROJECTION)
 
     # -- facts
 
@@ -189,21 +193,24 @@ class FactStore:
             raise Overtaken("a case was changed by another worker")
 
     async def of_partition(self, partition: int) -> AsyncIterator[Stored]:
-        """Every fact of `partition`, with as much in it as an aggregate needs."""
+        """Every fact of `partition`, with as much in it as an aggregate needs. Raises `Lost` at the end where
+        something was dropped meanwhile."""
         fields = dict.fromkeys((*_COUNTED, "epoch", "batch"), 1)
         async for document in self._facts.find({"partition": partition}, fields).batch_size(2_000):
             yield _stored(document)
+        await self._require_whole()
 
     async def touching(self, begin: int, end: int) -> AsyncIterator[list[Fact]]:
         """Every case that a question about the instants from `begin` to `end` (ms, inclusive) may be about:
         submitted by `end`, and then either open, or with an event or a due time at `begin` or later. Without
         what no report reads: `events` and `observed`. In pieces, each made ready in a thread, so that other
-        requests go on."""
+        requests go on. Raises `Lost` at the end where something was dropped meanwhile."""
         window = {"submitted": {"$lte": end}, "ends": {"$gte": begin}}
         unread = {"events": 0, "observed": 0}
         cursor = self._facts.find(window, unread).batch_size(AT_A_TIME)
         while documents := await cursor.to_list(AT_A_TIME):
             yield await asyncio.to_thread(_facts, documents)
+        await self._require_whole()
 
     # -- aggregates
 
@@ -287,10 +294,12 @@ class FactStore:
             await self._alerts.bulk_write(operations, ordered=True)
 
     async def alerts_begun(self, start: int, end: int) -> AsyncIterator[list[Alert]]:
-        """Every alert whose first step lies in [start, end), in pieces."""
+        """Every alert whose first step lies in [start, end), in pieces. Raises `Lost` at the end where
+        something was dropped meanwhile."""
         cursor = self._alerts.find({"at": {"$gte": start, "$lt": end}}).batch_size(AT_A_TIME)
         while documents := await cursor.to_list(AT_A_TIME):
             yield [(d["channel"], [tuple(step) for step in d["steps"]]) for d in documents]
+        await self._require_whole()
 
 
 def _document(fact: Fact, partition: int, stamp: Stamp) -> Document:
