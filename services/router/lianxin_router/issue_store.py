@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 from bson import Binary
-from pymongo import UpdateOne
+from pymongo import InsertOne, UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from lianxin_chassis.database import Collection, Document
@@ -83,12 +83,8 @@ class IssueStore:
             return set()
         await write_all(self._issues, [_file(one) for one in filed])
         keys = [(key, one.issue.id) for one in filed for key in one.keys]
-        written = await write_all(
-            self._keys,
-            [UpdateOne({"_id": key}, {"$setOnInsert": {"issue": id_}}, upsert=True) for key, id_ in keys],
-        )
-        fresh = {row["index"] for row in written["upserted"]}
-        taken = [key for at, (key, _) in enumerate(keys) if at not in fresh]
+        written = await write_all(self._keys, [InsertOne({"_id": key, "issue": id_}) for key, id_ in keys])
+        taken = [keys[failed["index"]][0] for failed in written["writeErrors"]]
         if not taken:
             return set()
         holders = {row["issue"] for row in await find_in(self._keys, "_id", taken)}

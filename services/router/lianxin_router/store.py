@@ -23,7 +23,7 @@ from typing import Any
 
 import msgspec
 from bson import Binary
-from pymongo import InsertOne, ReplaceOne, UpdateOne
+from pymongo import InsertOne, ReplaceOne
 
 from lianxin_chassis.counting import DocumentCount
 from lianxin_chassis.database import Collection, Database, Document
@@ -166,9 +166,17 @@ class CaseStore:
         sent = [h for h in held if h.outbox]
         if not sent:
             return
-        operations = [UpdateOne({"_id": h.id, "v": h.version}, {"$unset": {"outbox": ""}}) for h in sent]
-        result = await write_all(self._cases, operations)
-        if result["nMatched"] != len(sent):
+        by_version: dict[int, list[str]] = {}
+        for h in sent:
+            by_version.setdefault(h.version, []).append(h.id)
+        emptied = 0
+        for version, ids in by_version.items():
+            for piece in pieces(ids):
+                done = await self._cases.update_many(
+                    {"_id": {"$in": piece}, "v": version}, {"$unset": {"outbox": ""}}
+                )
+                emptied += done.matched_count
+        if emptied != len(sent):
             raise ConcurrentWrite("a case was changed by another router while its outbox was published")
         for h in sent:
             h.outbox = []
