@@ -103,14 +103,16 @@ class Mandate(Struct, frozen=True):
 
 class Duty(Struct, frozen=True):
     """A roster line: on these ISO weekdays (1 Monday) `deputy` is on duty, in weeks of the month 1..5 where
-    `weeks` is given (the third Tuesday: weekdays [2], weeks [3]). A deputy without lines is always on
-    duty."""
+    `weeks` is given (the third Tuesday: weekdays [2], weeks [3]). A `shift` 值班 says that the other days are
+    off; a `contact_day` 接待日 says when residents can come and takes nothing away. A deputy without shifts is
+    always on duty."""
 
     id: str
     deputy: str
     weekdays: tuple[int, ...]
     weeks: tuple[int, ...] = ()
     station: str | None = None
+    kind: Literal["shift", "contact_day"] = "shift"
 
 
 class Leave(Struct, frozen=True):
