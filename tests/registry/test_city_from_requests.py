@@ -116,6 +116,14 @@ def test_every_request_lies_in_its_own_ward_by_its_coordinates(index: CityIndex)
     assert [ward_at(index, row) for row in rows] == [name_of(row) for row in rows]
 
 
+def test_a_request_that_has_only_its_ward_s_home_lies_in_that_ward(index: CityIndex) -> None:
+    for station in index.snapshot.stations.values():
+        found = locate(Clues(text="", station=station.id), index)
+        assert found.certain
+        assert station.name == f"{index.snapshot.regions[found.district or ''].name} home"
+        assert station.id == f"S{station.name.removeprefix('Ward ').removesuffix(' home'):0>3}"
+
+
 def test_the_type_in_the_text_gives_the_topic_also_where_one_name_contains_another(index: CityIndex) -> None:
     for type_ in TYPES:
         title, text = type_, f"{type_}\n12 Main St"
