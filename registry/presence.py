@@ -34,18 +34,19 @@ def duties(deputies: Sequence[Deputy], stations: Sequence[Station], seed: int) -
 def _shifts(
     deputies: Sequence[Deputy], stations: Sequence[Station], rng: random.Random
 ) -> Iterator[tuple[Deputy, tuple[int, ...], Station]]:
-    """(deputy, ISO weekdays, station) of each shift; nobody is at two stations."""
+    """(deputy, ISO weekdays, station) of each shift; nobody is at two stations. The first deputies by number
+    serve the longest, and long ago alone: shifts go to others where there are any."""
     by_station: dict[str | None, list[Deputy]] = {}
     for deputy in deputies:
         by_station.setdefault(deputy.station, []).append(deputy)
     for station in stations:
         here = by_station.get(station.id, [])
-        if station.kind in ("county_home", "street_home"):
+        if here and station.kind in ("county_home", "street_home"):
             turns = min(len(here), FRIDAY)
-            for first, deputy in enumerate(here[:turns], start=1):
+            for first, deputy in enumerate(here[-turns:], start=1):
                 yield deputy, tuple(range(first, FRIDAY + 1, turns)), station
         elif station.kind == "liaison" and len(here) >= ENOUGH:
-            yield here[0], (rng.randint(1, FRIDAY),), station
+            yield rng.choice(here[1:]), (rng.randint(1, FRIDAY),), station
 
 
 def leaves(deputies: Sequence[Deputy], stations: Sequence[Station], seed: int) -> list[Leave]:

@@ -149,7 +149,7 @@ def test_the_command_compares_the_files_with_what_is_in_force_and_publishes_noth
     assert "no record differs" in told("diff", broker, old)
 
     lines = told("diff", broker, new).splitlines()
-    assert lines[3].split() == ["deputy", "20", "1", "0", "1"]
+    assert lines[2].split() == ["deputy", "20", "1", "0", "1"]
     assert "- deputy D1" in lines
     assert "+ deputy D09" in lines
     assert "+ … and 10 more: --all shows them" in lines
