@@ -62,6 +62,14 @@ def test_every_record_of_a_version_is_found_by_its_id(pairs: Pairs):
     assert all(id_ == record.id for table in tables for id_, record in table.items())
 
 
+@settings(max_examples=60, deadline=None)
+@given(cities())
+def test_a_version_taken_apart_again_is_what_it_was_put_together_from(pairs: Pairs):
+    snapshot = assemble("v1", pairs, activation(pairs))
+
+    assert assemble("v1", registry.pairs_of(snapshot), activation(pairs)) == snapshot
+
+
 def _frozen(record: msgspec.Struct) -> bytes:
     return msgspec.json.encode(record, order="deterministic")
 
