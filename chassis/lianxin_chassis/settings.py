@@ -48,7 +48,7 @@ class Settings(BaseSettings):
 
     mongo_url: str = "mongodb://127.0.0.1:8017"
     mongo_database: str = ""
-    # Off where there is one server that nothing fails over to: it then need not remember what it has answered.
+    # Off where one server stands alone: it then need not remember what it has answered.
     mongo_retry_writes: bool = True
 
     http_host: str = "127.0.0.1"
