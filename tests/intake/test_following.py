@@ -197,6 +197,18 @@ def test_only_a_key_that_may_date_back_says_when_a_rating_was_given(
     assert rated.recordedtime.year > 2020
 
 
+def test_only_a_key_that_may_date_back_says_when_somebody_joined_in(
+    api: Running, city_broker: Broker
+) -> None:
+    opinion = api.submit({"text": "x", "occurred_at": "2020-01-01T08:00:00+08:00"}, REPLAY).json()["id"]
+    path = f"/v1/opinions/{opinion}/support"
+    body = {"supporter": "neighbour", "occurred_at": "2020-01-02T08:00:00+08:00"}
+    assert api.post(path, body, SUBMIT).json()["code"] == "backdate_scope_missing"
+    assert api.post(path, body, REPLAY).status_code == 202
+    _, supported = said_of(city_broker.bootstrap, topics.INBOUND, opinion)
+    assert supported.time.isoformat() == "2020-01-02T00:00:00+00:00"
+
+
 def test_the_same_supporter_counts_once_and_is_not_named(api: Running, city_broker: Broker) -> None:
     opinion = api.submit({"text": "x"}, SUBMIT).json()["id"]
     for _ in range(2):

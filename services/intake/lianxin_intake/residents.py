@@ -52,9 +52,10 @@ class CodeBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SupportBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of a support: the channel's own, stable name for the person."""
+    """The body of a support: the channel's own, stable name for the person. `occurred_at` as in a rating."""
 
     supporter: str = ""
+    occurred_at: datetime | None = None
 
 
 _RATING = msgspec.json.Decoder(RatingBody)
@@ -108,12 +109,16 @@ def resident_routes(intake: Intake, secret: bytes) -> APIRouter:
     )
     async def support(request: Request) -> Response:
         """Say that somebody else has the same concern. `supporter` is the channel's own name for the
-        person; it is hashed here, and counts once for each opinion."""
+        person; it is hashed here, and counts once for each opinion. A key with the scope 'backdate' may say
+        when (`occurred_at`)."""
         id_ = opinion_of(request)
         caller, _ = intake.submitter(headers_of(request))
         body = await _read(request, _SUPPORT, SupportBody)
         if not 1 <= len(body.supporter) <= MAX_SUPPORTER:
             raise invalid([Fault("supporter", "bad_supporter", f"Send 1 to {MAX_SUPPORTER} characters.")])
+        if body.occurred_at is not None:
+            if found := earlier_time_faults(body.occurred_at, caller, datetime.now(UTC)):
+                raise invalid(found)
         intake.require_rate(caller)
         channel = caller.channel.id
         who = hmac.digest(secret, f"supporter:{channel}:{body.supporter}".encode(), "sha256").hex()[:32]
@@ -126,6 +131,7 @@ def resident_routes(intake: Intake, secret: bytes) -> APIRouter:
             said,
             source=f"/intake/{channel}",
             event_id=ids.derived("command", id_, "opinion.supported", who),
+            at=body.occurred_at,
         )
 
     return routes
