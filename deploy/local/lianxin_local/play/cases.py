@@ -51,9 +51,13 @@ def settings_of(stack: Stack) -> Settings:
 
 
 class Cases:
-    """Every open case on replayed time (`live`: also those on the wall clock's), as the log has it."""
+    """Every open case on replayed time (`live`: also those on the wall clock's), as the log has it, and the
+    newest closed ones and outcomes, `remember` of each."""
 
-    def __init__(self, *, live: bool = False, watch: Watcher | None = None) -> None:
+    def __init__(
+        self, *, live: bool = False, watch: Watcher | None = None, remember: int = MOST_REMEMBERED
+    ) -> None:
+        self._remembered = remember
         self.open: dict[str, Case] = {}
         self.events: Counter[str] = Counter()
         self._live = live
@@ -145,7 +149,7 @@ class Cases:
             case = msgspec.structs.replace(case, explanation=None)
         if case.stage == "closed":
             self.open.pop(case.id, None)
-            _remember(self._closed, case.id, case)
+            _remember(self._closed, case.id, case, self._remembered)
         else:
             self.open[case.id] = case
             was = None if before is None else next_due(before)
@@ -158,7 +162,7 @@ class Cases:
             self._watch(event, case)
 
     def _answer(self, command: str, refusal: str | None) -> None:
-        _remember(self._answered, command, refusal)
+        _remember(self._answered, command, refusal, self._remembered)
         asked = self._asked.pop(command, None)
         if asked is not None and not asked.done():
             asked.set_result(refusal)
@@ -183,8 +187,8 @@ async def following(stack: Stack, cases: Cases) -> AsyncIterator[Cases]:
         await reading
 
 
-def _remember(kept: OrderedDict[str, T], name: str, what: T) -> None:
+def _remember(kept: OrderedDict[str, T], name: str, what: T, most: int) -> None:
     kept[name] = what
     kept.move_to_end(name)
-    if len(kept) > MOST_REMEMBERED:
+    if len(kept) > most:
         kept.popitem(last=False)

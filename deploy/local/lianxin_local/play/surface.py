@@ -133,10 +133,16 @@ class Surface:
                 await asyncio.sleep(max(pause, 0.05))
         return [result for result in results if result is not None]
 
-    async def support(self, opinion: str, supporter: str, key: str) -> None:
-        """Say, as a channel, that `supporter` has the same concern. Raises `Refused` and `Unconfirmed`."""
+    async def support(
+        self, opinion: str, supporter: str, key: str, *, occurred_at: datetime | None = None
+    ) -> None:
+        """Say, as a channel, that `supporter` has the same concern; `occurred_at` (aware) as in `rate`. Raises
+        `Refused` and `Unconfirmed`."""
+        body: Body = {"supporter": supporter}
+        if occurred_at is not None:
+            body["occurred_at"] = rfc3339(occurred_at)
         url = f"{self._at.intake}/v1/opinions/{opinion}/support"
-        await self._send("POST", url, {202}, {"supporter": supporter}, self._may_submit, key)
+        await self._send("POST", url, {202}, body, self._may_submit, key)
 
     async def opinion(self, opinion: str) -> Body:
         """Where an opinion stands, as its channel sees it."""
