@@ -116,9 +116,9 @@ def resident_routes(intake: Intake, secret: bytes) -> APIRouter:
         body = await _read(request, _SUPPORT, SupportBody)
         if not 1 <= len(body.supporter) <= MAX_SUPPORTER:
             raise invalid([Fault("supporter", "bad_supporter", f"Send 1 to {MAX_SUPPORTER} characters.")])
-        if body.occurred_at is not None:
-            if found := earlier_time_faults(body.occurred_at, caller, datetime.now(UTC)):
-                raise invalid(found)
+        at = body.occurred_at
+        if at is not None and (found := earlier_time_faults(at, caller, datetime.now(UTC))):
+            raise invalid(found)
         intake.require_rate(caller)
         channel = caller.channel.id
         who = hmac.digest(secret, f"supporter:{channel}:{body.supporter}".encode(), "sha256").hex()[:32]
@@ -131,7 +131,7 @@ def resident_routes(intake: Intake, secret: bytes) -> APIRouter:
             said,
             source=f"/intake/{channel}",
             event_id=ids.derived("command", id_, "opinion.supported", who),
-            at=body.occurred_at,
+            at=at,
         )
 
     return routes

@@ -15,8 +15,8 @@ _HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """The `number`-th opinion of a `day` (from 0, in the order of time). `key` is its idempotency key, `visit`
-    says that the resident came to a deputy in person."""
+    """The `number`-th opinion of a `day` (from 0, in the order of time). `key` is its idempotency key; with
+    `visit` the resident came to a deputy in person."""
 
     key: str
     day: date
@@ -70,7 +70,9 @@ def all_arrivals(life: Life, since: datetime) -> Iterator[Arrival]:
         day += timedelta(days=1)
 
 
-def _poisson(opens: datetime, closes: datetime, count: float, gap: Callable[[float], float]) -> Iterator[datetime]:
+def _poisson(
+    opens: datetime, closes: datetime, count: float, gap: Callable[[float], float]
+) -> Iterator[datetime]:
     """Instants between two, in whole milliseconds, `count` of them expected."""
     if count <= 0:
         return

@@ -62,7 +62,9 @@ def _in_hand(case: Case) -> Explained:
     if case.assignee is None or case.accepted is None or case.due is None:
         return _unexplained(case, "at work with nobody, or never accepted")
     if case.pause is not None:
-        return Explained("paused", f"{case.assignee} waits ({case.pause.reason}) until {_at(case.pause.until)}")
+        return Explained(
+            "paused", f"{case.assignee} waits ({case.pause.reason}) until {_at(case.pause.until)}"
+        )
     if case.open_children:
         child = case.open_children[0]
         return Explained("with_department", f"{child.department} has it since {_at(child.since)}")

@@ -10,8 +10,8 @@ from zlib import crc32
 RATE = 55.0
 # People write after breakfast, before they go home, and in the evening.
 HOURS = (
-    0.3, 0.2, 0.1, 0.1, 0.1, 0.3, 0.8, 1.8, 3.2, 4.0, 3.8, 2.8, 2.0, 2.2, 3.0, 3.4, 3.0, 2.4, 2.2, 2.6, 2.8, 2.0,
-    1.2, 0.6,
+    0.3, 0.2, 0.1, 0.1, 0.1, 0.3, 0.8, 1.8, 3.2, 4.0, 3.8, 2.8,
+    2.0, 2.2, 3.0, 3.4, 3.0, 2.4, 2.2, 2.6, 2.8, 2.0, 1.2, 0.6,
 )  # fmt: skip
 # Monday to Sunday.
 WEEKDAYS = (1.2, 1.15, 1.1, 1.05, 1.05, 0.8, 0.65)
@@ -94,5 +94,7 @@ def changed(habits: Habits, text: str) -> Habits:
         if sum(getattr(made, name) for name in names) > 1.0:
             raise ValueError(f"{' + '.join(names)} is more than 1")
     if made.answered + made.noted + made.handed_over + made.paused > 0.9:
-        raise ValueError("answered + noted + handed_over + paused is more than 0.9: nothing would be resolved")
+        raise ValueError(
+            "answered + noted + handed_over + paused is more than 0.9: nothing would be resolved"
+        )
     return made

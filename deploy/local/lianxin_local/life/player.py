@@ -1,7 +1,6 @@
 """Plays a life on a running stack: over the public surface as residents, deputies and staff use it, and by
 knocking for the clocks where it runs on its own times."""
 
-import asyncio
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -105,6 +104,7 @@ class Player:
         while day <= self._life.town.day(begins):
             for arrival in arrivals(self._life, day):
                 if arrival.at < begins and self._id_of(arrival) in self.cases.open:
+                    self.tally.known += 1
                     self._begin(draft(self._life, arrival), arrival, None, begins)
             day += timedelta(days=1)
 
@@ -212,9 +212,11 @@ class Player:
         if story is None or case is None or story.look != look.number or story.busy:
             return
         plan, due = self._what_is_next(story, case)
-        first = min((when for when in (plan and plan.at, due and due[1]) if when is not None), default=None)
-        if first is None:
+        instants = [plan.at] if plan is not None else []
+        instants += [due[1]] if due is not None else []
+        if not instants:
             return
+        first = min(instants)
         if first > at:
             self._look_at(case.id, first)
             return

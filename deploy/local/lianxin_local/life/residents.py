@@ -17,7 +17,7 @@ MOST_SUPPORTERS = 6
 
 @dataclass(frozen=True, slots=True)
 class Matter:
-    """Something that is wrong somewhere. Those who speak of the same matter share its sentence and its place."""
+    """Something that is wrong somewhere. Who speaks of the same matter shares its sentence and its place."""
 
     topic: str
     place: Place

@@ -86,7 +86,7 @@ class Schedule(Generic[T]):
             )
         finally:
             changed.cancel()
-        for task in done & self._running.keys():
+        for task in [task for task in self._running if task in done]:
             del self._running[task]
             task.result()
 

@@ -33,8 +33,8 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """At `at` (UTC), `as_` (a deputy's or staff member's id; empty for the resident) does `action`, because of
-    `why` (a code). `fields` are those of the action, or `score` and `comment` of a rating."""
+    """At `at` (UTC), `as_` (a deputy's or staff member's id; empty for the resident) does `action`, because
+    of `why` (a code). `fields` are those of the action, or `score` and `comment` of a rating."""
 
     at: datetime
     who: Who

@@ -21,7 +21,7 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a matter is: `name` as people say it, a point in degrees (WGS-84) where the grid has an outline."""
+    """Where a matter is: `name` as people say it; a point (WGS-84 degrees) where the grid has an outline."""
 
     name: str
     grid: str
@@ -39,7 +39,9 @@ class Town:
         self.calendar = WorkingCalendar(city.calendars.values(), city.city.zone)
         self.topics = tuple(topic for topic in sorted(city.topics) if topic in texts.matters)
         self._city = city
-        self._stations: Sequence[Station] = [s for _, s in sorted(city.stations.items()) if s.grid in city.grids]
+        self._stations: Sequence[Station] = [
+            s for _, s in sorted(city.stations.items()) if s.grid in city.grids
+        ]
         self._grids: Sequence[Grid] = [grid for _, grid in sorted(city.grids.items())]
         self._staff: Sequence[Staff] = [one for _, one in sorted(city.staff.items())]
         self._mandates: dict[str, list[Mandate]] = {}
@@ -115,13 +117,16 @@ class Town:
                 return one.id
         return next((one.id for one in able if not one.areas), None)
 
-    def who_could_take(self, grid: str, on: date, without: Sequence[str], chance: random.Random) -> str | None:
+    def who_could_take(
+        self, grid: str, on: date, without: Sequence[str], chance: random.Random
+    ) -> str | None:
         """A deputy with a mandate over `grid`, the nearest first, as the office has them on its list."""
         for length in (15, 12, 9, 6):
             found = [
                 mandate.deputy
                 for mandate in self._mandates.get(grid[:length], ())
-                if mandate.since <= on and (mandate.until is None or on < mandate.until)
+                if mandate.since <= on
+                and (mandate.until is None or on < mandate.until)
                 and mandate.deputy not in without
             ]
             if found:

@@ -136,8 +136,8 @@ class Surface:
     async def support(
         self, opinion: str, supporter: str, key: str, *, occurred_at: datetime | None = None
     ) -> None:
-        """Say, as a channel, that `supporter` has the same concern; `occurred_at` (aware) as in `rate`. Raises
-        `Refused` and `Unconfirmed`."""
+        """Say, as a channel, that `supporter` has the same concern; `occurred_at` (aware) as in `rate`.
+        Raises `Refused` and `Unconfirmed`."""
         body: Body = {"supporter": supporter}
         if occurred_at is not None:
             body["occurred_at"] = rfc3339(occurred_at)
