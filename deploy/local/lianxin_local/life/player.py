@@ -161,9 +161,9 @@ class Player:
         except Refused as refused:
             self.tally.turned_away[refused.code] += 1
             return
+        await self.cases.placed(id_, PATIENCE_S)
         self.tally.handed_in += 1
         self.tally.visits += arrival.visit
-        await self.cases.placed(id_, PATIENCE_S)
         self._begin(wanted, arrival, receipt, arrival.at)
 
     async def _hand_in(self, wanted: Draft) -> str:

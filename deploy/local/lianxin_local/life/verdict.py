@@ -11,6 +11,7 @@ from lianxin_local.life.explain import explain
 from lianxin_local.life.lives import Life
 from lianxin_local.life.player import Player
 from lianxin_local.play.surface import Surface
+from lianxin_router.domain.case import Case
 
 ASKING = 16
 # The projections may be a moment behind the log.
@@ -22,13 +23,12 @@ async def verdict(player: Player, life: Life, surface: Surface, reached: datetim
     """The summary of a run that has `reached` an instant: its counts, the stage of every case, why each open
     one is where it is, and the equations with whether they hold."""
     views = await _views(player, surface)
-    stages = Counter(views.values())
+    stages = Counter(stage for _, stage in views.values())
     stages["closed"] += player.stories.closed.total()
     why: Counter[str] = Counter()
     examples: dict[str, str] = {}
     wrong: list[str] = []
-    for id_, stage in views.items():
-        case = player.cases.open[id_]
+    for id_, (case, stage) in views.items():
         found = explain(case, reached, life)
         why[found.code] += 1
         examples.setdefault(found.code, f"{id_}: {found.words}")
@@ -52,17 +52,22 @@ async def verdict(player: Player, life: Life, surface: Surface, reached: datetim
     return told
 
 
-async def _views(player: Player, surface: Surface) -> dict[str, str]:
-    """The stage of every open case as its channel sees it, once that has caught up with the log."""
+async def _views(player: Player, surface: Surface) -> dict[str, tuple[Case, str]]:
+    """Every open case, and its stage as its channel sees it, once that has caught up with the log. One that
+    is closed meanwhile is left out."""
     limit = asyncio.Semaphore(ASKING)
     deadline = time.monotonic() + CATCH_UP_S
 
-    async def one(id_: str) -> tuple[str, str]:
-        while True:
+    found: dict[str, tuple[Case, str]] = {}
+
+    async def look(id_: str) -> None:
+        while (case := player.cases.open.get(id_)) is not None:
             async with limit:
                 stage = str((await surface.opinion(id_))["stage"])
-            if stage == player.cases.open[id_].stage or time.monotonic() > deadline:
-                return id_, stage
+            if stage == case.stage or time.monotonic() > deadline:
+                found[id_] = (case, stage)
+                return
             await asyncio.sleep(0.2)
 
-    return dict(await asyncio.gather(*(one(id_) for id_ in player.stories.open)))
+    await asyncio.gather(*(look(id_) for id_ in list(player.stories.open)))
+    return found
