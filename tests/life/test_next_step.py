@@ -235,7 +235,7 @@ def test_other_people_can_be_asked_for_by_name() -> None:
         ("prompt=many", "no number"),
         ("prompt=2", "between 0 and 1"),
         ("prompt=0.9", "more than 1"),
-        ("answered=0.6,noted=0.35", "more than 0.9"),
+        ("answered=0.4,noted=0.45", "more than 0.9"),
         ("rate=5", "there is no share 'rate'"),
     ],
 )

@@ -35,6 +35,8 @@ PATIENCE_S = 120.0
 GOES_BACK = timedelta(days=120)
 # When the stack was away, a living city looks again after this long.
 LATER = timedelta(seconds=30)
+# What is counted as the way in which a case was closed that an earlier run had brought to its end.
+EARLIER = "in an earlier run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +154,9 @@ class Player:
             self.tally.known += 1
             self._begin(wanted, arrival, None, arrival.at)
             return
-        if self._found_a_log and (how := await self._how_it_was_closed(id_)) is not None:
+        if self._found_a_log and await self._was_closed(id_):
             self.tally.known += 1
-            self.stories.closed[how] += 1
+            self.stories.closed[EARLIER] += 1
             return
         try:
             receipt = await self._hand_in(wanted)
@@ -172,17 +174,15 @@ class Player:
         receipt = await self._doors[wanted.visit].submit(wanted.body | when, wanted.key)
         return receipt.tracking_code
 
-    async def _how_it_was_closed(self, id_: str) -> str | None:
-        """How an opinion of an earlier run was closed; None where it is new, or was not closed."""
+    async def _was_closed(self, id_: str) -> bool:
+        """Whether an opinion was closed before this run."""
         try:
             view = await self._surface.opinion(id_)
         except Refused as refused:
             if refused.status == 404:
-                return None
+                return False
             raise
-        if view["stage"] != "closed":
-            return None
-        return "rated" if view["rating"] is not None else "unrated"
+        return bool(view["stage"] == "closed")
 
     def _begin(self, wanted: Draft, arrival: Arrival, code: str | None, at: datetime) -> None:
         case = self._id_of(arrival)
