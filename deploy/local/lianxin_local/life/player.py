@@ -102,7 +102,10 @@ class Player:
 
     def _adopt(self, begins: datetime) -> None:
         """Take up the open cases of this life that came before `begins`."""
-        day = self._life.town.day(begins - GOES_BACK)
+        opened = [case.opened for case in self.cases.open.values() if case.opened is not None]
+        # A stack that was away takes an opinion in somewhat later than it came.
+        oldest = min(opened, default=begins) - timedelta(days=1)
+        day = self._life.town.day(max(oldest, begins - GOES_BACK))
         while day <= self._life.town.day(begins):
             for arrival in arrivals(self._life, day):
                 if arrival.at < begins and self._id_of(arrival) in self.cases.open:
