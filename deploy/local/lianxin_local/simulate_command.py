@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import logging
 import secrets
 import signal
 import time
@@ -15,6 +14,7 @@ from typing import Any
 
 import click
 
+from lianxin_chassis import logs
 from lianxin_chassis.outages import Outage
 from lianxin_chassis.publisher import Publisher
 from lianxin_chassis.registry import RegistryFollower
@@ -87,6 +87,7 @@ def simulate(
     Without --from, --days or --speed it lives as the wall clock goes, until Ctrl-C. With one of them it lives
     through some days of the past as fast as it can, and ends with where every case stands and why.
     """
+    logs.configure("simulate", "simulate", "warning")  # on stderr: what is printed is the summary
     try:
         habits = changed(LIVING if living else Habits(), people)
     except ValueError as error:
@@ -277,5 +278,3 @@ def in_words(told: dict[str, Any]) -> list[str]:
     lines += [f"{'holds' if so else 'WRONG':6} {what}" for what, so in told["holds"].items()]
     return lines
 
-
-logging.getLogger("aiohttp").setLevel(logging.ERROR)  # what is sent again is counted, not told one by one
