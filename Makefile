@@ -11,7 +11,7 @@ PYTEST ?= $(BIN)/pytest
 .PHONY: help setup run test soak bench lint format lock clean
 
 help:
-	@echo 'make run     set up, start everything, print addresses and keys; Ctrl-C stops it'
+	@echo 'make run     set up, start everything and a made-up city that lives on it; Ctrl-C stops it'
 	@echo 'make test    set up and run the tests, with a sample of every long run'
 	@echo 'make soak    run the long runs whole'
 	@echo 'make bench   how fast it is, as ratios: docs/measuring.md'
@@ -37,7 +37,7 @@ $(UV):
 	@touch $@
 
 run: setup
-	$(BIN)/lianxin up
+	$(BIN)/lianxin up --living
 
 # Further arguments for pytest: make test ARGS='tests/local -k kill'
 # Files run side by side, since most of their time is waiting for real servers; WORKERS=0 runs one after the other.

@@ -10,7 +10,7 @@ from lianxin_contracts.envelope import deletion
 from lianxin_intake.tracking import TrackingCodes
 from tests.intake.lifecycles import ASSIGNED, DEPUTY, RESIDENT, START, SUBMITTED, history, written
 from tests.intake.running import SECRET, Running
-from tests.intake.small_city import GRID, OTHER, SUBMIT
+from tests.intake.small_city import DESK, GRID, OTHER, REPLAY, SUBMIT
 from tests.intake.topics import read_all, said_of, write
 from tests.support.brokers import Broker
 from tests.support.wait import eventually
@@ -178,6 +178,35 @@ def test_a_rating_with_the_code_is_said_to_the_router(api: Running, city_broker:
     assert (changed.status_code, changed.json()["code"]) == (409, "idempotency_conflict")
     unknown = api.post(f"/v1/opinions/{receipt['id']}/rating", body | {"score": "great"})
     assert (unknown.status_code, unknown.json()["code"]) == (422, "unknown_score")
+
+
+def test_only_a_key_that_may_date_back_says_when_a_rating_was_given(
+    api: Running, city_broker: Broker
+) -> None:
+    receipt = api.submit({"text": "x", "occurred_at": "2020-01-01T08:00:00+08:00"}, REPLAY).json()
+    path = f"/v1/opinions/{receipt['id']}/rating"
+    body = {"score": "satisfied", "occurred_at": "2020-01-09T08:00:00+08:00"}
+    coded = body | {"tracking_code": receipt["tracking_code"]}
+    assert api.post(path, coded, None).status_code == 401
+    assert api.post(path, coded, SUBMIT).json()["code"] == "backdate_scope_missing"
+    assert api.post(path, coded, DESK).json()["code"] == "too_long_ago"
+    assert api.post(path, body, REPLAY).status_code == 403, "no key replaces the tracking code"
+    assert api.post(path, coded, REPLAY).status_code == 202
+    _, rated = said_of(city_broker.bootstrap, topics.INBOUND, receipt["id"])
+    assert rated.time.isoformat() == "2020-01-09T00:00:00+00:00"
+    assert rated.recordedtime.year > 2020
+
+
+def test_only_a_key_that_may_date_back_says_when_somebody_joined_in(
+    api: Running, city_broker: Broker
+) -> None:
+    opinion = api.submit({"text": "x", "occurred_at": "2020-01-01T08:00:00+08:00"}, REPLAY).json()["id"]
+    path = f"/v1/opinions/{opinion}/support"
+    body = {"supporter": "neighbour", "occurred_at": "2020-01-02T08:00:00+08:00"}
+    assert api.post(path, body, SUBMIT).json()["code"] == "backdate_scope_missing"
+    assert api.post(path, body, REPLAY).status_code == 202
+    _, supported = said_of(city_broker.bootstrap, topics.INBOUND, opinion)
+    assert supported.time.isoformat() == "2020-01-02T00:00:00+00:00"
 
 
 def test_the_same_supporter_counts_once_and_is_not_named(api: Running, city_broker: Broker) -> None:

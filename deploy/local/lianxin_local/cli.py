@@ -9,6 +9,7 @@ import importlib.util
 import json
 import logging
 import signal
+import subprocess
 import sys
 import time
 from types import FrameType
@@ -18,7 +19,7 @@ import click
 
 from lianxin_local.home import Home
 from lianxin_local.options import DEFAULT, takes_data
-from lianxin_local.problem import in_one_line, say
+from lianxin_local.problem import Problem, in_one_line, say
 
 # Command name -> module:attribute.
 ELSEWHERE = {
@@ -83,11 +84,20 @@ def main(data: str | None) -> None:  # noqa: ARG001  # options.takes_data reads 
     "external: the one at LIANXIN_KAFKA_BOOTSTRAP.",
 )
 @click.option("--port-base", type=int, metavar="N", help="Services on N..N+3 (default 8000).")
+@click.option(
+    "--living", is_flag=True, help="While this runs a made-up city lives on it: something to look at."
+)
 @click.option("--without-services", is_flag=True, hidden=True, help="Broker and database only.")
-def up(home: Home, detach: bool, broker: str, port_base: int | None, without_services: bool) -> None:
+def up(
+    home: Home, detach: bool, broker: str, port_base: int | None, living: bool, without_services: bool
+) -> None:
     """Start what does not run; also heals a damaged stack."""
     from lianxin_local.bring_up import ENDING, bring_up, end, summary
+    from lianxin_local.living import living as city_that_lives
+    from lianxin_local.living import log_of
 
+    if living and detach:
+        raise Problem("--living lasts as long as the foreground: lianxin up --detach, then lianxin simulate")
     if not detach:
         for number in ENDING:
             signal.signal(number, interrupt)
@@ -103,8 +113,14 @@ def up(home: Home, detach: bool, broker: str, port_base: int | None, without_ser
             click.echo(line)
         if detach:
             return
-        say("running; Ctrl-C stops everything")
-        watch(home, pid)
+        if not living:
+            say("running; Ctrl-C stops everything")
+            watch(home, pid)
+        else:
+            with city_that_lives(home) as life:
+                say(f"a made-up city lives on it (see {log_of(home)}); lianxin up alone leaves it out")
+                say("running; Ctrl-C stops everything")
+                watch(home, pid, life)
     except KeyboardInterrupt:
         pass
     end(home, pid)
@@ -115,8 +131,10 @@ def interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def watch(home: Home, pid: int) -> None:
-    """Tell of every process that ends or comes back, until interrupted or the supervisor `pid` is gone."""
+def watch(home: Home, pid: int, life: subprocess.Popen[bytes] | None = None) -> None:
+    """Tell of every process that ends or comes back, and of the city's `life` where it ends, until
+    interrupted or the supervisor `pid` is gone."""
+    from lianxin_local.living import log_of
     from lianxin_local.observe import last_error
     from lianxin_local.supervise import Supervisor
 
@@ -127,6 +145,9 @@ def watch(home: Home, pid: int) -> None:
         states = supervisor.states()
         if supervisor.pid() != pid:
             return
+        if life is not None and life.poll() is not None:
+            say(f"lianxin: the city has stopped living, the stack goes on: {last_error(log_of(home))}")
+            life = None
         now = {state.name: state.pid for state in states if state.alive}
         for name in known.keys() | now.keys():
             if name not in now:

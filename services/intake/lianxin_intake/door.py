@@ -126,7 +126,7 @@ class Door:
         now = datetime.now(UTC)
         found = opinion.faults(body, city)
         if body.occurred_at is not None:
-            found += self._time_faults(body.occurred_at, caller, now)
+            found += earlier_time_faults(body.occurred_at, caller, now)
         found += [
             Fault("attachments", "unknown_attachment", f"No upload has the id {attachment[:80]!r}.")
             for attachment in body.attachments
@@ -140,19 +140,6 @@ class Door:
     def digest(self, said: Struct) -> str:
         """A keyed hash of `said` (hex): tells a repeat from another body and, to who has it, nothing else."""
         return hmac.digest(self._secret, msgspec.json.encode(said), "sha256").hex()
-
-    def _time_faults(self, occurred_at: datetime, caller: Caller, now: datetime) -> list[Fault]:
-        if not caller.may("backdate"):
-            raise ProblemError(
-                403,
-                "backdate_scope_missing",
-                "This key may not say when it happened",
-                "Leave occurred_at out, or use a key with the scope 'backdate'.",
-                field="occurred_at",
-            )
-        # A key of the phone desk or of an offline outbox reports the last days; replay, anything.
-        any_age = caller.channel.entry == "direct" or caller.may("replay")
-        return opinion.time_faults(occurred_at, now, any_age=any_age)
 
     def _prepared(
         self,
@@ -271,6 +258,21 @@ class Door:
         if prepared.is_event:
             return not_confirmed(None)
         return not_confirmed(prepared.key or self.identities.retry_key(prepared.channel, prepared.id))
+
+
+def earlier_time_faults(occurred_at: datetime, caller: Caller, now: datetime) -> list[Fault]:
+    """What is wrong with an earlier time that `caller` gives. Raises 403 for a key that may give none."""
+    if not caller.may("backdate"):
+        raise ProblemError(
+            403,
+            "backdate_scope_missing",
+            "This key may not say when it happened",
+            "Leave occurred_at out, or use a key with the scope 'backdate'.",
+            field="occurred_at",
+        )
+    # A key of the phone desk or of an offline outbox reports the last days; replay, anything.
+    any_age = caller.channel.entry == "direct" or caller.may("replay")
+    return opinion.time_faults(occurred_at, now, any_age=any_age)
 
 
 def unreadable(error: Unreadable) -> ProblemError:

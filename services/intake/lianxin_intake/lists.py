@@ -21,7 +21,7 @@ def list_routes(intake: Intake) -> APIRouter:
         q: Annotated[
             str, Query(max_length=100, description="Part of the name, or the start of the id.")
         ] = "",
-        limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+        limit: Annotated[int, Query(ge=1, le=10_000)] = 50,
     ) -> Response:
         """Deputies' stations whose name holds `q`, by name."""
         return json_response(

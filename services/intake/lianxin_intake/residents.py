@@ -19,7 +19,7 @@ from lianxin_contracts.envelope import Event, to_record
 from lianxin_intake import opinion
 from lianxin_intake.context import Intake, RawRoute, json_response
 from lianxin_intake.documentation import spoken
-from lianxin_intake.door import RETRY_AFTER_S, conflict, invalid, unreadable
+from lianxin_intake.door import RETRY_AFTER_S, conflict, earlier_time_faults, invalid, unreadable
 from lianxin_intake.identity import is_opinion_id
 from lianxin_intake.opinion import Fault, Unreadable
 from lianxin_intake.rates import retry_after
@@ -37,11 +37,12 @@ T = TypeVar("T", bound=Struct)
 
 class RatingBody(Struct, frozen=True, forbid_unknown_fields=True):
     """The body of a rating. The score is checked by hand: a wrong one is the resident's mistake, not a
-    type's."""
+    type's. `occurred_at` is for whoever replays what was said earlier, and shows a key beside the code."""
 
     score: str = ""
     tracking_code: str = ""
     comment: str | None = None
+    occurred_at: datetime | None = None
 
 
 class CodeBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,9 +52,10 @@ class CodeBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SupportBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of a support: the channel's own, stable name for the person."""
+    """The body of a support: the channel's own, stable name for the person. `occurred_at` as in a rating."""
 
     supporter: str = ""
+    occurred_at: datetime | None = None
 
 
 _RATING = msgspec.json.Decoder(RatingBody)
@@ -73,14 +75,19 @@ def resident_routes(intake: Intake, secret: bytes) -> APIRouter:
     )
     async def rate(request: Request) -> Response:
         """Judge the answer: satisfied 满意, basically 基本满意 or dissatisfied 不满意 (which reopens the
-        case)."""
+        case). Only who shows, beside the tracking code, a channel key with the scope 'backdate' may say when
+        (`occurred_at`)."""
         id_ = opinion_of(request)
         body = await _read(request, _RATING, RatingBody)
         intake.opening.require(request, id_, body.tracking_code, "command")
-        if found := rating_faults(body):
+        found = rating_faults(body)
+        if body.occurred_at is not None:
+            caller, _ = intake.submitter(headers_of(request))
+            found += earlier_time_faults(body.occurred_at, caller, datetime.now(UTC))
+        if found:
             raise invalid(found)
         said = inbound.Rated(actor=RESIDENT, score=body.score, comment=body.comment)  # type: ignore[arg-type]
-        return await _say(intake, request, id_, "opinion.rated", said)
+        return await _say(intake, request, id_, "opinion.rated", said, at=body.occurred_at)
 
     @routes.post("/v1/opinions/{opinion_id}/withdrawal", status_code=202, openapi_extra=spoken(code))
     async def withdraw(request: Request) -> Response:
@@ -102,12 +109,16 @@ def resident_routes(intake: Intake, secret: bytes) -> APIRouter:
     )
     async def support(request: Request) -> Response:
         """Say that somebody else has the same concern. `supporter` is the channel's own name for the
-        person; it is hashed here, and counts once for each opinion."""
+        person; it is hashed here, and counts once for each opinion. A key with the scope 'backdate' may say
+        when (`occurred_at`)."""
         id_ = opinion_of(request)
         caller, _ = intake.submitter(headers_of(request))
         body = await _read(request, _SUPPORT, SupportBody)
         if not 1 <= len(body.supporter) <= MAX_SUPPORTER:
             raise invalid([Fault("supporter", "bad_supporter", f"Send 1 to {MAX_SUPPORTER} characters.")])
+        at = body.occurred_at
+        if at is not None and (found := earlier_time_faults(at, caller, datetime.now(UTC))):
+            raise invalid(found)
         intake.require_rate(caller)
         channel = caller.channel.id
         who = hmac.digest(secret, f"supporter:{channel}:{body.supporter}".encode(), "sha256").hex()[:32]
@@ -120,6 +131,7 @@ def resident_routes(intake: Intake, secret: bytes) -> APIRouter:
             said,
             source=f"/intake/{channel}",
             event_id=ids.derived("command", id_, "opinion.supported", who),
+            at=at,
         )
 
     return routes
@@ -173,15 +185,16 @@ async def _say(
     *,
     source: str = TRACKING_SOURCE,
     event_id: str | None = None,
+    at: datetime | None = None,
 ) -> Response:
-    """Publish one command about opinion `id_`; 202 when the broker has it.
+    """Publish one command about opinion `id_`, said at `at` (now without); 202 when the broker has it.
 
     Raises 409 where something else is known to have been said under the request's Idempotency-Key. Where it
     is not known any more, what is said is part of the event's id, so that the router decides on it too.
     """
     headers = headers_of(request)
     key = idempotency_key(headers) or ids.fresh()
-    digest = intake.door.digest(said)
+    digest = intake.door.digest(said) + (f"@{at.isoformat()}" if at is not None else "")
     name = ids.derived("command", source, id_, type_, key)
     if intake.commands.get(name) not in (None, digest):
         raise conflict("Something else was said of this opinion under this Idempotency-Key")
@@ -192,7 +205,7 @@ async def _say(
         source=source,
         type=type_,
         subject=id_,
-        time=now,
+        time=at or now,
         recordedtime=now,
         data=said,
         traceparent=child(headers.get("traceparent")),
