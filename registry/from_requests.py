@@ -37,7 +37,7 @@ from lianxin_contracts.registry import (
     Topic,
 )
 from parcels import Parcel, Spot, parcels
-from requests_file import Request, WrongFile, read
+from requests_file import Request, WrongFile, read, write_placed
 from writing import Records, of_kind, write
 
 # Codes that no division of the National Bureau of Statistics has.
@@ -59,9 +59,18 @@ def main() -> None:
     arguments.add_argument("--id", default="requests", help="the city's id")
     arguments.add_argument("--name", default="City of the requests")
     arguments.add_argument("--zone", type=_zone, default="America/New_York", help="IANA time zone")
+    arguments.add_argument(
+        "--placed",
+        type=Path,
+        metavar="CSV",
+        help="also write the table with a station where a ward has no point",
+    )
     given = arguments.parse_args()
     try:
-        made = make(read(given.file, given.zone), City(given.id, given.name, given.zone.key, ("en", "zh")))
+        requests = read(given.file, given.zone)
+        made = make(requests, City(given.id, given.name, given.zone.key, ("en", "zh")))
+        if given.placed is not None:
+            write_placed(given.file, given.placed, made.stations_for(requests))
     except (WrongFile, OSError, ValueError) as error:
         sys.exit(str(error))
     for name, count in write(given.out, made.files).items():
@@ -79,11 +88,24 @@ def _zone(name: str) -> ZoneInfo:
 @dataclass(frozen=True, slots=True)
 class Made:
     """The city's files; how many requests have a ward and coordinates (`placed`); and how many of these lie
-    in another ward, by their point (longitude, latitude): most requests there are of that one."""
+    in another ward, by their point (longitude, latitude): most requests there are of that one. `wards` has
+    the ward of each point, `homes` the station of each ward."""
 
     files: dict[str, Records]
     placed: int
     elsewhere: Mapping[Point, int]
+    wards: Mapping[Point, str]
+    homes: Mapping[str, str]
+
+    def stations_for(self, requests: Iterable[Request]) -> list[str | None]:
+        """The station that stands for each request's place: its ward's home where its coordinates are missing
+        or lie in another ward; None where it has coordinates of its own, or no ward."""
+        return [
+            None
+            if request.ward is None or (request.at is not None and self.wards[request.at] == request.ward)
+            else self.homes.get(request.ward)
+            for request in requests
+        ]
 
     def told(self) -> str:
         """What became of the requests' places, in words."""
@@ -125,7 +147,9 @@ def make(requests: Sequence[Request], city: City) -> Made:
         ],
     }
     placed = [(r.at, r.ward) for r in requests if r.ward is not None and r.at is not None]
-    return Made(files, len(placed), Counter(at for at, ward in placed if wards[at] != ward))
+    elsewhere = Counter(at for at, ward in placed if wards[at] != ward)
+    homes = {ward: station.id for ward, station in stations.items()}
+    return Made(files, len(placed), elsewhere, wards, homes)
 
 
 def _wards_of_points(requests: Iterable[Request]) -> dict[Point, str]:

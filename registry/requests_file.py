@@ -4,7 +4,7 @@ import csv
 import gzip
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -37,12 +37,28 @@ def read(path: Path, zone: ZoneInfo) -> list[Request]:
 
     Raises `WrongFile` naming the line and column that can't be used, and OSError.
     """
-    raw = path.read_bytes()
-    text = (gzip.decompress(raw) if raw.startswith(GZIP) else raw).decode("utf-8-sig")
-    rows = csv.DictReader(io.StringIO(text, newline=""))
+    rows = _table(path)
     if missing := [name for name in COLUMNS if name not in (rows.fieldnames or ())]:
         raise WrongFile(f"{path}: there is no column {', '.join(missing)}")
     return list(_requests(rows, path, zone))
+
+
+def _table(path: Path) -> "csv.DictReader[str]":
+    raw = path.read_bytes()
+    text = (gzip.decompress(raw) if raw.startswith(GZIP) else raw).decode("utf-8-sig")
+    return csv.DictReader(io.StringIO(text, newline=""))
+
+
+def write_placed(path: Path, to: Path, stations: Sequence[str | None]) -> None:
+    """Write the table of `path` to `to` (CSV) with a column `station`: that of each row, and then without its
+    coordinates; None leaves the row as it is."""
+    rows = _table(path)
+    with to.open("w", encoding="utf-8", newline="") as file:
+        out = csv.DictWriter(file, [*(rows.fieldnames or ()), "station"])
+        out.writeheader()
+        for row, station in zip(rows, stations, strict=True):
+            away = {} if station is None else {"latitude": "", "longitude": ""}
+            out.writerow({**row, **away, "station": station or ""})
 
 
 def _requests(rows: "csv.DictReader[str]", path: Path, zone: ZoneInfo) -> Iterator[Request]:

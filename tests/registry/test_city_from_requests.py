@@ -210,3 +210,19 @@ def test_a_table_that_can_not_be_used_is_refused_with_line_and_reason(
     assert told.returncode == 1
     assert says in told.stderr
     assert not (tmp_path / "a").exists()
+
+
+def test_the_table_is_written_with_the_ward_s_home_where_a_point_lies_elsewhere_or_is_missing(
+    tmp_path: Path,
+) -> None:
+    here = [Row("Ward 1", "42.3000", "-71.1000")] * 3
+    rows = [*here, Row("02", "42.3000", "-71.1000"), Row("Ward 2", "", ""), Row("Ward 2", "42.4", "-71.1")]
+    table, placed = written(tmp_path / "table.csv", rows), tmp_path / "placed.csv"
+    subprocess.run(
+        [sys.executable, MAKER, table, tmp_path / "city", "--placed", placed], check=True, capture_output=True
+    )
+    with placed.open(newline="") as file:
+        found = [(row["latitude"], row["station"]) for row in csv.DictReader(file)]
+    city = read_city(tmp_path / "city")
+    home = next(s.id for s in city.snapshot().stations.values() if s.name == "Ward 2 home")
+    assert found == [("42.3000", "")] * 3 + [("", home), ("", home), ("42.4", "")]
