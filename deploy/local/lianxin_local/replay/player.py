@@ -30,7 +30,7 @@ SAVE_EVERY_S = 2.0
 
 
 class Progress:
-    """Which steps came to their end: everything before `done` did, and was entered in the order of the script.
+    """Which steps came to their end: everything before `done` did, and was entered in the script's order.
 
     What came to its end out of order waits to be entered, so that what is written down as done is exactly
     what the bookmark says.
