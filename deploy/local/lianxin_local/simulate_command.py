@@ -277,4 +277,3 @@ def in_words(told: dict[str, Any]) -> list[str]:
     lines += [f"  not explained: {line}" for line in told["unexplained"]]
     lines += [f"{'holds' if so else 'WRONG':6} {what}" for what, so in told["holds"].items()]
     return lines
-
