@@ -236,10 +236,10 @@ class Player:
     def _what_is_next(self, story: Story, case: Case) -> tuple[Plan | None, tuple[Clock, datetime] | None]:
         """What somebody is going to do, and what the clocks are going to bring."""
         due = next_due(case) if self._life.past else None
-        turn, since = self.stories.turns[case.id]
-        if story.refused == turn:
+        turn = self.stories.turns[case.id]
+        if story.refused == turn.number:
             return None, due
-        seen = Seen(case, turn, since, story.topic, story.grid, story.pressed == turn)
+        seen = Seen(case, turn.number, turn.since, story.topic, story.grid, turn.pressed)
         step = next_step(self._life, seen)
         return (step if isinstance(step, Plan) else None), due
 
@@ -250,11 +250,9 @@ class Player:
         self.tally.knocks += 1
 
     async def _perform(self, story: Story, case: str, plan: Plan) -> None:
-        turn, _ = self.stories.turns[case]
+        turn = self.stories.turns[case].number
         key = f"{self._life.name}/{turn}/{plan.action}"
         when = plan.at if self._life.past else None
-        if plan.action == "supervise":
-            story.pressed = turn
         try:
             if plan.who == "resident":
                 code = story.code or await self._hand_in(draft(self._life, story.arrival))

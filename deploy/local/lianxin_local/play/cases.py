@@ -32,7 +32,7 @@ from lianxin_router.domain.evolve import evolve
 # What moves no clock and changes no hands: read only for the command that it answers.
 BESIDE = frozenset(
     {
-        b"issue.joined", b"issue.merged", b"issue.surged", b"opinion.supported", b"opinion.supervised",
+        b"issue.joined", b"issue.merged", b"issue.surged", b"opinion.supported",
         b"opinion.seen", b"contact.revealed",
     }
 )  # fmt: skip
