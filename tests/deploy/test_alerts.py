@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from tests.deploy.compose import ROOT
 from tests.support.durable import skip_or_fail
 
 FOLDER = ROOT / "deploy" / "prometheus"
+TESTS = sorted(FOLDER.glob("*_test.yml"))
 PAGE = ROOT / "docs" / "operations.md"
 
 
@@ -29,8 +31,9 @@ def promtool(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["promtool", *arguments], capture_output=True, text=True, check=False)
 
 
-def test_every_alert_does_what_its_tests_say():
-    ran = promtool("test", "rules", str(FOLDER / "alerts_test.yml"))
+@pytest.mark.parametrize("file", TESTS, ids=lambda path: path.name)
+def test_every_alert_does_what_its_tests_say(file: Path):
+    ran = promtool("test", "rules", str(file))
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
@@ -44,7 +47,7 @@ def test_prometheus_takes_its_configuration(config: str):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_alert_is_seen_to_fire_and_to_stay_quiet(name: str):
-    tests = yaml.safe_load((FOLDER / "alerts_test.yml").read_text("utf-8"))["tests"]
+    tests = [test for file in TESTS for test in yaml.safe_load(file.read_text("utf-8"))["tests"]]
     expected = [
         one.get("exp_alerts", [])
         for test in tests
