@@ -17,6 +17,7 @@ from lianxin_local.secrets_command import filled_in
 from lianxin_local.stack import PRIVATE
 from tests.deploy.compose import FILE, OURS, PROCESSES, ROOT, TEMPLATE, dotenv, project, services
 from tests.support.durable import skip_or_fail
+from tests.support.stacks import LIANXIN
 
 # The reference implementation's loader and checker; a Go module, fetched by version.
 COMPOSE_GO = "github.com/compose-spec/compose-go/v2/cmd@v2.2.0"
@@ -171,3 +172,18 @@ def test_the_mail_that_alertmanager_sends_goes_to_the_mail_catcher():
 
     assert "mail:1025" in text
     assert "mail" in services()["alertmanager"]["networks"]
+
+
+def test_secrets_are_written_for_their_owner_alone_and_never_over_others(tmp_path: Path):
+    out = tmp_path / ".env"
+    fill = [str(LIANXIN), "secrets", "fill", str(TEMPLATE), "--out", str(out)]
+
+    first = subprocess.run(fill, capture_output=True, text=True, check=False)
+    written = out.read_text("utf-8")
+    again = subprocess.run(fill, capture_output=True, text=True, check=False)
+
+    assert first.returncode == 0, first.stderr
+    assert out.stat().st_mode & 0o777 == 0o600
+    assert again.returncode != 0
+    assert "is there already" in again.stderr
+    assert out.read_text("utf-8") == written
