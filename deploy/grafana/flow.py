@@ -115,7 +115,8 @@ def _intake() -> tuple[Panel, ...]:
         Panel(
             "居民所言，一小时内 · Said in the last hour", "bars",
             tuple(Query(events(type_), name) for type_, name in said), 12, 7,
-            "按已作出的决定计，自监控首次所见起。As decided, from when Prometheus first saw them.", base=BLUE, decimals=0,
+            "按已作出的决定计，自监控首次所见起。As decided, from when Prometheus saw them.",
+            base=BLUE, decimals=0,
         ),
     )  # fmt: skip
 
