@@ -33,12 +33,16 @@ def registry() -> None:
 @registry.command()
 @takes_data
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
-@click.option("--bootstrap", help="The broker, where it is not this stack's.")
-def load(home: Home, path: Path, bootstrap: str | None) -> None:
+@click.option("--bootstrap", help="The broker, where it is not this stack's; credentials: LIANXIN_KAFKA_….")
+@click.option("--if-empty", is_flag=True, help="Only where no city was ever put in force.")
+def load(home: Home, path: Path, bootstrap: str | None, if_empty: bool) -> None:
     """Load the city at PATH (a directory of .ndjson files, or one) and put it in force."""
     city = sound_city(path)
     where = bootstrap or require_stack(home).bootstrap
     try:
+        if if_empty and not asyncio.run(is_empty(operator(where))):
+            say("a city is in force already: nothing was loaded")
+            return
         version = asyncio.run(_load(operator(where), city))
     except (Outage, OSError) as error:
         raise Problem(f"the broker at {where} did not confirm: {error}; nothing was put in force") from None
