@@ -102,7 +102,8 @@ class Player:
 
     def _adopt(self, begins: datetime) -> None:
         """Take up the open cases of this life that came before `begins`."""
-        opened = [case.opened for case in self.cases.open.values() if case.opened is not None]
+        own = (case for case in self.cases.open.values() if case.replayed == self._life.past)
+        opened = [case.opened for case in own if case.opened is not None]
         # A stack that was away takes an opinion in somewhat later than it came.
         oldest = min(opened, default=begins) - timedelta(days=1)
         day = self._life.town.day(max(oldest, begins - GOES_BACK))
