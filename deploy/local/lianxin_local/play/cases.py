@@ -1,7 +1,8 @@
 """What the router has decided: the open cases, followed on `opinions.lifecycle` as the operator may.
 
 Whoever acts for many deputies learns here who has each case and what became of each command, instead of
-asking about every one over HTTP. Memory holds the open cases and a bounded number of the newest closed ones.
+asking about every one over HTTP. Memory holds the open cases, a bounded number of the newest closed ones, and
+the bare fact (about 70 bytes) that the others are closed.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from lianxin_chassis.settings import Settings
 from lianxin_contracts import codec, topics
 from lianxin_contracts.envelope import Event
 from lianxin_contracts.inbound import Clock
-from lianxin_contracts.lifecycle import CommandRefused, Submitted
+from lianxin_contracts.lifecycle import CommandRefused, Submitted, Triaged
 from lianxin_local.registry_publish import operator
 from lianxin_local.stack import Stack
 from lianxin_local.tansu import FETCH_MAX_WAIT_MS
@@ -31,12 +32,13 @@ from lianxin_router.domain.evolve import evolve
 # What moves no clock and changes no hands: read only for the command that it answers.
 BESIDE = frozenset(
     {
-        b"issue.joined", b"issue.merged", b"issue.surged", b"opinion.supported",
-        b"opinion.seen", b"contact.revealed",
+        b"issue.joined", b"issue.merged", b"issue.surged", b"opinion.supported", b"opinion.seen",
+        b"contact.revealed",
     }
 )  # fmt: skip
-# Commands whose outcome is remembered for who asks late, and closed cases likewise.
+# Commands whose outcome is remembered for who asks late, and closed cases that are kept whole.
 MOST_REMEMBERED = 50_000
+MOST_CLOSED = 2_000
 CATCH_UP_S = 600.0
 
 T = TypeVar("T")
@@ -51,18 +53,16 @@ def settings_of(stack: Stack) -> Settings:
 
 
 class Cases:
-    """Every open case on replayed time (`live`: also those on the wall clock's), as the log has it, and the
-    newest closed ones and outcomes, `remember` of each."""
+    """Every open case, as the log has it. `watch` is told of every event that changes one."""
 
-    def __init__(
-        self, *, live: bool = False, watch: Watcher | None = None, remember: int = MOST_REMEMBERED
-    ) -> None:
-        self._remembered = remember
+    def __init__(self, watch: Watcher | None = None) -> None:
         self.open: dict[str, Case] = {}
+        self.offices: dict[str, tuple[str, ...]] = {}
+        """The staff who were told of each case that is in triage."""
         self.events: Counter[str] = Counter()
-        self._live = live
         self._watch = watch
         self._closed: OrderedDict[str, Case] = OrderedDict()
+        self._gone: set[int] = set()
         self._answered: OrderedDict[str, str | None] = OrderedDict()
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
         self._refused: dict[str, str] = {}
@@ -73,17 +73,25 @@ class Cases:
         """The case as far as the log is known; None before it is opened, or long after it was closed."""
         return self.open.get(case) or self._closed.get(case)
 
-    async def when(self, case: str, is_so: Callable[[Case], bool], within_s: float) -> Case:
-        """The case as soon as `is_so`. Raises TimeoutError."""
+    def is_closed(self, case: str) -> bool:
+        """Whether the case is closed, as far as the log is known."""
+        return hash(case) in self._gone and case not in self.open
+
+    async def when(self, case: str, is_so: Callable[[Case], bool], within_s: float) -> Case | None:
+        """The case as soon as `is_so` or closed; None where it was closed so long ago that nothing else is
+        known. Raises TimeoutError."""
         async with asyncio.timeout(within_s):
             while (known := self.get(case)) is None or not is_so(known):
+                if self.is_closed(case):
+                    return known
                 changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
                 self._waiting.setdefault(case, []).append(changed)
                 await changed
         return known
 
-    async def placed(self, case: str, within_s: float) -> Case:
-        """The case once it is with a deputy, in triage, or past that. Raises TimeoutError."""
+    async def placed(self, case: str, within_s: float) -> Case | None:
+        """The case once it is with a deputy, in triage, or past that; None as in `when`. Raises
+        TimeoutError."""
         return await self.when(case, lambda known: known.stage != "submitted", within_s)
 
     async def outcome(self, command: str, within_s: float) -> str | None:
@@ -100,8 +108,8 @@ class Cases:
                 self._asked.pop(command, None)
 
     def due(self, until: datetime, most: int) -> list[Knock]:
-        """Take up to `most` open cases whose next clock ran out by `until` (aware): (case, clock, instant),
-        the earliest first. Each is given once; the case comes again with its next clock."""
+        """Take up to `most` open cases on replayed time whose next clock ran out by `until` (aware): (case,
+        clock, instant), the earliest first. Each is given once; the case comes again with its next clock."""
         found: list[Knock] = []
         while self._due and self._due[0][0] <= until and len(found) < most:
             at, case, clock = heapq.heappop(self._due)
@@ -111,7 +119,7 @@ class Cases:
         return found
 
     def next_due(self) -> datetime | None:
-        """When the next clock of an open case runs out."""
+        """When the next clock of an open case on replayed time runs out."""
         while self._due:
             at, case, clock = self._due[0]
             known = self.open.get(case)
@@ -139,22 +147,25 @@ class Cases:
 
     def _evolve(self, event: Event) -> None:
         before = self.open.get(event.subject)
-        if before is None:
-            first = event.data
-            if not isinstance(first, Submitted) or not (first.replayed or self._live):
-                return
+        if before is None and not isinstance(event.data, Submitted):
+            return  # refused of a case that is closed, or that nobody opened
         case = evolve(before, event)
         if case.explanation is not None and case.stage != "triage":
             # Most of what a case holds, and only whoever decides in triage looks at it.
             case = msgspec.structs.replace(case, explanation=None)
         if case.stage == "closed":
             self.open.pop(case.id, None)
-            _remember(self._closed, case.id, case, self._remembered)
+            self._gone.add(hash(case.id))
+            _remember(self._closed, case.id, case, MOST_CLOSED)
         else:
             self.open[case.id] = case
             was = None if before is None else next_due(before)
-            if (due := next_due(case)) is not None and due != was:
+            if case.replayed and (due := next_due(case)) is not None and due != was:
                 heapq.heappush(self._due, (due[1], case.id, due[0]))
+        if isinstance(event.data, Triaged):
+            self.offices[case.id] = event.data.receivers
+        elif case.stage != "triage":
+            self.offices.pop(case.id, None)
         for waiting in self._waiting.pop(case.id, ()):
             if not waiting.done():
                 waiting.set_result(None)
@@ -162,7 +173,7 @@ class Cases:
             self._watch(event, case)
 
     def _answer(self, command: str, refusal: str | None) -> None:
-        _remember(self._answered, command, refusal, self._remembered)
+        _remember(self._answered, command, refusal, MOST_REMEMBERED)
         asked = self._asked.pop(command, None)
         if asked is not None and not asked.done():
             asked.set_result(refusal)
