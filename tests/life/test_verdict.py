@@ -47,6 +47,7 @@ async def test_a_page_that_shows_another_stage_than_the_log_is_told(monkeypatch:
     stack.opinion = lies  # type: ignore[method-assign]
     told = await verdict(player, life, stack, UNTIL)  # type: ignore[arg-type]
     assert not told["holds"]["every open case is explained"]
-    assert told["unexplained"] == [
+    sees = f"{shown}: the resident sees submitted, the log has {stack.cases[shown].stage}"
+    assert told["unexplained"] == [sees]
         f"{shown}: the resident sees submitted, the log has {stack.cases[shown].stage}"
     ]
