@@ -49,5 +49,3 @@ async def test_a_page_that_shows_another_stage_than_the_log_is_told(monkeypatch:
     assert not told["holds"]["every open case is explained"]
     sees = f"{shown}: the resident sees submitted, the log has {stack.cases[shown].stage}"
     assert told["unexplained"] == [sees]
-        f"{shown}: the resident sees submitted, the log has {stack.cases[shown].stage}"
-    ]
