@@ -22,7 +22,7 @@ from lianxin_local.home import Home, read_json, write_json
 from lianxin_local.life.habits import LIVING, RATE, Habits, changed
 from lianxin_local.life.lives import Life
 from lianxin_local.life.player import Item, Player
-from lianxin_local.life.schedule import AT_ONCE, Schedule
+from lianxin_local.life.schedule import AT_ONCE, WINDOW, Schedule
 from lianxin_local.life.tally import Tally
 from lianxin_local.life.texts import our_texts
 from lianxin_local.life.town import Town
@@ -38,6 +38,7 @@ from lianxin_local.seed import DEMO_CHANNEL
 from lianxin_local.stack import Stack, require_stack
 
 # The channel of those who come to a deputy in person.
+WINDOW_H = WINDOW / timedelta(hours=1)
 DESK_CHANNEL = "desk"
 DESK_KEY = "desk.json"
 # Cases younger than an hour live by the wall clock (services/router, `is_replayed`): a past ends before.
@@ -68,6 +69,7 @@ TELL_SELDOM_S = 60.0
     "--living", is_flag=True, help="Live, busy around the clock and in haste: something to look at."
 )
 @click.option("--at-once", type=click.IntRange(min=1), default=AT_ONCE, hidden=True)
+@click.option("--window", type=click.FloatRange(min=0.0), default=WINDOW_H, hidden=True, help="Hours.")
 @click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object.")
 def simulate(
     home: Home,
@@ -79,6 +81,7 @@ def simulate(
     speed: str | None,
     living: bool,
     at_once: int,
+    window: float,
     as_json: bool,
 ) -> None:
     """Let a made-up city live on the running stack: residents, deputies, and the congress's office.
@@ -97,7 +100,17 @@ def simulate(
         raise Problem("--living is for the present: leave out --from, --days and --speed")
     try:
         told = asyncio.run(
-            _simulate(require_stack(home), seed, habits, past, from_ and from_.date(), days, speed, at_once)
+            _simulate(
+                require_stack(home),
+                seed,
+                habits,
+                past,
+                from_ and from_.date(),
+                days,
+                speed,
+                at_once,
+                timedelta(hours=window),
+            )
         )
     except (Outage, TimeoutError, OSError) as error:
         raise Problem(f"the stack gives no answer: {error or type(error).__name__}: is it up?") from error
@@ -115,6 +128,7 @@ async def _simulate(
     days: int | None,
     speed: str | None,
     at_once: int,
+    window: timedelta,
 ) -> dict[str, Any]:
     """Play until it ends or is interrupted, and return the summary."""
     texts = our_texts()
@@ -125,7 +139,7 @@ async def _simulate(
     life = Life(seed, habits, town, texts, past=past)
     begins, until = stretch(town, from_, days) if past else (datetime.now(UTC), None)
     seconds_until = pacing(begins, factor(speed)) if past else wall_clock
-    schedule: Schedule[Item] = Schedule(begins, seconds_until, at_once=at_once)
+    schedule: Schedule[Item] = Schedule(begins, seconds_until, window=window, at_once=at_once)
     async with doors(stack, past=past) as (usual, desk), publisher(operator(stack.bootstrap)) as out:
         player = _player(life, usual, desk, out, schedule, begins)
         say("reading what was decided so far")
@@ -133,7 +147,7 @@ async def _simulate(
             often = TELL_EVERY_S if past else TELL_SELDOM_S
             async with telling(lambda: _line(player, schedule), often):
                 await until_interrupted(player.run(begins, until))
-            reached = schedule.reached if past else datetime.now(UTC) - ROUTER_KNOCKS_WITHIN
+            reached = schedule.reached if past else max(begins, datetime.now(UTC) - ROUTER_KNOCKS_WITHIN)
             return await verdict(player, life, usual, reached)
 
 

@@ -64,8 +64,8 @@ class Habits:
         return sum(self.weekdays) / len(self.weekdays)
 
 
-# Of `lianxin up --living`: an opinion every half a minute, and what takes people two hours takes a minute.
-LIVING = Habits(rate=2_880.0, haste=120.0, hours=EVEN_HOURS, weekdays=EVEN_WEEKDAYS, holiday=1.0, visits=0.0)
+# Of `lianxin up --living`: an opinion every twenty seconds, and what takes people two hours takes a minute.
+LIVING = Habits(rate=4_320.0, haste=120.0, hours=EVEN_HOURS, weekdays=EVEN_WEEKDAYS, holiday=1.0, visits=0.0)
 
 _NUMBERS = {field.name for field in fields(Habits) if field.type in ("float", float)}
 _SHARES = _NUMBERS - {"rate", "haste"}

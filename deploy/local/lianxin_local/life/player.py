@@ -86,15 +86,13 @@ class Player:
         self._schedule = schedule
         self._looks = count(1)
         self._arrivals: Iterator[Arrival] = iter(())
-        self._found_a_log = False
         self.tally = tally
         self.stories = Stories()
-        self.cases = Cases(live=not life.past, watch=self._watch, remember=4_000)
+        self.cases = Cases(watch=self._watch)
 
     async def run(self, begins: datetime, until: datetime | None) -> None:
         """Play from `begins` until `until` (None: for ever), with the cases that an earlier run left open.
         `cases` must follow the log. Raises `Problem` where the stack gives no answer any more."""
-        self._found_a_log = bool(self.cases.events["opinion.submitted"])
         self._adopt(begins)
         self._arrivals = all_arrivals(self._life, begins)
         self._next_arrival()
@@ -102,7 +100,8 @@ class Player:
 
     def _adopt(self, begins: datetime) -> None:
         """Take up the open cases of this life that came before `begins`."""
-        opened = [case.opened for case in self.cases.open.values() if case.opened is not None]
+        own = (case for case in self.cases.open.values() if case.replayed == self._life.past)
+        opened = [case.opened for case in own if case.opened is not None]
         # A stack that was away takes an opinion in somewhat later than it came.
         oldest = min(opened, default=begins) - timedelta(days=1)
         day = self._life.town.day(max(oldest, begins - GOES_BACK))
@@ -157,7 +156,7 @@ class Player:
             self.tally.known += 1
             self._begin(wanted, arrival, None, arrival.at)
             return
-        if self._found_a_log and await self._was_closed(id_):
+        if self.cases.is_closed(id_):
             self.tally.known += 1
             self.stories.closed[EARLIER] += 1
             return
@@ -176,16 +175,6 @@ class Player:
         when = {"occurred_at": rfc3339(wanted.at)} if self._life.past else {}
         receipt = await self._doors[wanted.visit].submit(wanted.body | when, wanted.key)
         return receipt.tracking_code
-
-    async def _was_closed(self, id_: str) -> bool:
-        """Whether an opinion was closed before this run."""
-        try:
-            view = await self._surface.opinion(id_)
-        except Refused as refused:
-            if refused.status == 404:
-                return False
-            raise
-        return bool(view["stage"] == "closed")
 
     def _begin(self, wanted: Draft, arrival: Arrival, code: str | None, at: datetime) -> None:
         case = self._id_of(arrival)

@@ -70,4 +70,5 @@ async def _views(player: Player, surface: Surface) -> dict[str, tuple[Case, str]
             await asyncio.sleep(0.2)
 
     await asyncio.gather(*(look(id_) for id_ in list(player.stories.open)))
-    return found
+    # What was said just before an interruption may have closed one since it was looked at.
+    return {id_: what for id_, what in found.items() if id_ in player.stories.open}
