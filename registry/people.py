@@ -1,37 +1,49 @@
 """Synthetic deputies of the sample city: numbers instead of names, and what each answers for.
 
-How many deputies of which level there are, where they live and what they know is made up; the total and the
-numbers of stations by kind are those that Wuxi's congress has named in public: 8,129 deputies and 1,049
-stations (4 county homes, 73 street homes, 766 liaison stations, 206 contact points).
+Wuxi's congress has named in public: 8,129 people and 1,049 stations (4 county homes, 73 street homes, 766
+liaison stations, 206 contact points). 5,226 are deputies of the five levels nation, province, city, county
+and town, and 2,903 we take to be consultative deputies of streets 街道议政代表: streets elect no
+congress. How the 5,226 are split over the five levels is our assumption too, and so is who lives where and
+answers for what. When they are there: `presence.py`.
 """
 
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import cycle
 
-from lianxin_contracts.registry import Deputy, Duty, Leave, Level, Mandate, Station
+from lianxin_contracts.registry import Deputy, Level, Mandate, Station
 from names import Place
 
 STATIONS = {"county_home": 4, "street_home": 73, "liaison": 766, "contact_point": 206}
-DEPUTIES = 8_129
-# Shares of the levels, in thousandths; the rest are deputies of towns and streets.
-SHARES: dict[Level, int] = {"nation": 2, "province": 8, "city": 62, "county": 240}
+# Assumed, but for the sums: 2,903 consultative deputies of streets, and 5,226 of the other five levels.
+DEPUTIES: dict[Level, int] = {
+    "street": 2_903,
+    "town": 2_691,
+    "county": 1_950,
+    "city": 504,
+    "province": 65,
+    "nation": 16,
+}
 CAPS: dict[Level, int] = {"nation": 10, "province": 15, "city": 20, "county": 25, "town": 30, "street": 30}
-TERM = date(2022, 1, 1)  # mandates begin here
-LEAVES = 60
+# Terms of five years; the longest-serving general deputy of each community goes back to where the calendar
+# begins, so that what was said long ago can be replayed.
+TERMS = (date(2012, 1, 1), date(2017, 1, 1), date(2022, 1, 1))
+TERM_SHARES = (10, 25, 65)  # percent
+HISTORY = date(2010, 1, 1)
+# Of the others, in thousandths: moved to another community in mid-term; left for good; not begun yet.
+MOVED, LEFT, NEW = 20, 10, 10
+MAIL, WEBHOOK = 250, 5  # thousandths of all, with such a channel
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class People:
-    """Everybody who answers, and when."""
+    """Everybody who answers, where, and for what."""
 
-    stations: list[Station] = field(default_factory=list)
-    deputies: list[Deputy] = field(default_factory=list)
-    mandates: list[Mandate] = field(default_factory=list)
-    duties: list[Duty] = field(default_factory=list)
-    leaves: list[Leave] = field(default_factory=list)
+    stations: list[Station]
+    deputies: list[Deputy]
+    mandates: list[Mandate]
 
 
 def grid_of(community: str) -> str:
@@ -40,16 +52,14 @@ def grid_of(community: str) -> str:
 
 
 def people(places: Sequence[Place], topics: Sequence[str], seed: int, scale: float) -> People:
-    """Stations, deputies, mandates, rosters and leaves; `scale` 1 is the whole city, 0.1 a tenth of the
-    deputies and stations (never fewer than one general deputy per grid)."""
+    """Stations, deputies and mandates; `scale` 1 is the whole city, 0.1 a tenth of the deputies and stations
+    (never fewer than one general deputy per grid)."""
     rng = random.Random(seed)
     communities = [p for p in places if len(p.code) == 12]
-    made = People()
-    made.stations = _stations(places, communities, scale, rng)
-    _deputies(made, communities, topics, max(round(DEPUTIES * scale), len(communities)), rng)
-    _duties(made, rng)
-    _leaves(made, rng)
-    return made
+    stations = _stations(places, communities, scale, rng)
+    homes = _live_where(communities, scale, rng)
+    deputies = _deputies(homes, stations, rng)
+    return People(stations, deputies, list(_mandates(homes, deputies, communities, topics, rng)))
 
 
 def _stations(
@@ -88,42 +98,85 @@ def short(name: str) -> str:
     return name
 
 
+def _live_where(communities: Sequence[Place], scale: float, rng: random.Random) -> list[tuple[Level, Place]]:
+    """Level and community of each deputy. Those of streets and towns come first and go round all their
+    communities, so that every grid has one for all topics; a statistical unit is no town and counts as a
+    street."""
+    made: list[tuple[Level, Place]] = []
+    level: Level
+    for level in ("street", "town"):
+        order = [c for c in communities if (level == "town") == (not c.statistical and c.code[6] != "0")]
+        rng.shuffle(order)
+        turn = cycle(order)
+        made += [(level, next(turn)) for _ in range(max(round(DEPUTIES[level] * scale), len(order)))]
+    for level in ("county", "city", "province", "nation"):
+        made += [(level, rng.choice(communities)) for _ in range(round(DEPUTIES[level] * scale))]
+    return made
+
+
 def _deputies(
-    made: People, communities: Sequence[Place], topics: Sequence[str], count: int, rng: random.Random
-) -> None:
-    """Deputies of towns and streets one community after the other, so that every grid has one for all
-    topics; the higher levels each with a wider area and fewer topics."""
-    homes: dict[str, list[Station]] = {}
-    for station in made.stations:
-        homes.setdefault(station.grid[:9], []).append(station)
-    levels: list[Level] = [level for level, share in SHARES.items() for _ in range(count * share // 1000)]
-    # General deputies come first: a tenth of the city still covers every grid.
-    local = max(count - len(levels), len(communities))
-    levels = levels[: count - local]
-    order = list(communities)
-    rng.shuffle(order)
-    turn = cycle(order)
-    for number in range(1, count + 1):
-        community = next(turn)
-        level = levels[number - local - 1] if number > local else _local_level(community)
-        near = homes.get(community.code[:9]) or made.stations
-        here = [s for s in near if s.grid[:12] == community.code] or near
-        deputy = Deputy(
+    homes: Sequence[tuple[Level, Place]], stations: Sequence[Station], rng: random.Random
+) -> list[Deputy]:
+    """Each belongs to a station of the own community, where there is one, else of the own street."""
+    by_area: dict[str, list[Station]] = {}
+    for station in stations:
+        for length in (12, 9):
+            by_area.setdefault(station.grid[:length], []).append(station)
+    return [
+        Deputy(
             id=f"D{number:04d}",
             name=f"代表 {number:04d}号",
             level=level,
-            station=rng.choice(here).id,
+            station=rng.choice(by_area.get(at.code) or by_area.get(at.parent) or stations).id,
             cap=CAPS[level],
-            channels=(f"mail:d{number:04d}@deputies.example",) if rng.random() < 0.25 else (),
+            channels=_channels(f"d{number:04d}", rng),
         )
-        made.deputies.append(deputy)
-        areas, known = _covers(level, community, topics, rng)
-        made.mandates.append(Mandate(f"M{number:04d}", deputy.id, areas, known, TERM))
+        for number, (level, at) in enumerate(homes, start=1)
+    ]
 
 
-def _local_level(community: Place) -> Level:
-    """The national codes number streets from 001 and towns from 100."""
-    return "street" if community.code[6] == "0" else "town"
+def _channels(name: str, rng: random.Random) -> tuple[str, ...]:
+    """Addresses that can never exist (RFC 2606), so that a demo writes to nobody."""
+    drawn = rng.randrange(1_000)
+    if drawn < WEBHOOK:
+        return (f"webhook:https://hooks.deputies.example/{name}", f"mail:{name}@deputies.example")
+    return (f"mail:{name}@deputies.example",) if drawn < WEBHOOK + MAIL else ()
+
+
+def _mandates(
+    homes: Sequence[tuple[Level, Place]],
+    deputies: Sequence[Deputy],
+    communities: Sequence[Place],
+    topics: Sequence[str],
+    rng: random.Random,
+) -> Iterator[Mandate]:
+    """One for each deputy, some with an earlier one elsewhere. The first general deputy of each community
+    serves throughout: whatever else ends or has not begun, no grid is ever without one."""
+    inside: dict[str, list[Place]] = {}
+    for community in communities:
+        inside.setdefault(community.parent, []).append(community)
+    served: set[str] = set()
+    for deputy, (level, at) in zip(deputies, homes, strict=True):
+        id_ = f"M{deputy.id[1:]}"
+        areas, known = _covers(level, at, topics, rng)
+        if level in ("street", "town") and at.code not in served:
+            served.add(at.code)
+            yield Mandate(id_, deputy.id, areas, known, HISTORY)
+            continue
+        (since,) = rng.choices(TERMS, TERM_SHARES)
+        fate = rng.randrange(1_000)
+        if fate < MOVED:
+            before, _ = _covers(level, rng.choice(inside[at.parent]), topics, rng)
+            moved = date(2023, 1, 1) + timedelta(days=rng.randrange(1_095))
+            yield Mandate(f"{id_}A", deputy.id, before, known, since, moved)
+            yield Mandate(id_, deputy.id, areas, known, moved)
+        elif fate < MOVED + LEFT:
+            left = date(2023, 1, 1) + timedelta(days=rng.randrange(1_095))
+            yield Mandate(id_, deputy.id, areas, known, since, left)
+        elif fate < MOVED + LEFT + NEW:
+            yield Mandate(id_, deputy.id, areas, known, date(2027, 1, 1) + timedelta(days=rng.randrange(365)))
+        else:
+            yield Mandate(id_, deputy.id, areas, known, since)
 
 
 def _covers(
@@ -141,44 +194,3 @@ def _covers(
             return (community.code[:6],), tuple(sorted(rng.sample(topics, 2)))
         case _:
             return (community.code[:6],), (rng.choice(topics),)
-
-
-def _duties(made: People, rng: random.Random) -> None:
-    """Homes are manned on every working day, liaison stations once a week, contact points on the third
-    Tuesday of the month. Whoever is on no roster is always on duty."""
-    by_station: dict[str, list[Deputy]] = {}
-    for deputy in made.deputies:
-        by_station.setdefault(deputy.station or "", []).append(deputy)
-    for station in made.stations:
-        here = by_station.get(station.id, [])
-        if len(here) < 3:
-            continue  # too few to spare one
-        days: list[tuple[tuple[int, ...], tuple[int, ...]]]
-        if station.kind in ("county_home", "street_home"):
-            days = [((day,), ()) for day in range(1, 6)]
-        elif station.kind == "liaison":
-            days = [((rng.randint(1, 5),), ())]
-        else:
-            days = [((2,), (3,))]
-        for (weekdays, weeks), deputy in zip(days, here, strict=False):
-            made.duties.append(Duty(f"U{len(made.duties) + 1:04d}", deputy.id, weekdays, weeks, station.id))
-
-
-def _leaves(made: People, rng: random.Random) -> None:
-    """Some deputies are away for some weeks; a colleague of the same street stands in."""
-    by_street: dict[str, list[Deputy]] = {}
-    station = {s.id: s for s in made.stations}
-    for deputy in made.deputies:
-        by_street.setdefault(station[deputy.station or ""].grid[:9], []).append(deputy)
-    for deputy in rng.sample(made.deputies, LEAVES):
-        since = date(2025, 1, 1) + timedelta(days=rng.randrange(730))
-        others = [d for d in by_street[station[deputy.station or ""].grid[:9]] if d.id != deputy.id]
-        made.leaves.append(
-            Leave(
-                f"L{len(made.leaves) + 1:04d}",
-                deputy.id,
-                since,
-                since + timedelta(days=rng.randint(5, 30)),
-                rng.choice(others).id if others else None,
-            )
-        )

@@ -1,17 +1,19 @@
-"""How many documents a collection holds: exact, and at the same cost however many there are.
+"""How many documents a collection holds: exact, and at a cost that does not grow with them.
 
 The count in MongoDB's metadata is free, but may be wrong for good after an unclean shutdown (MongoDB manual,
 `estimatedDocumentCount`, "Unexpected Shutdown"). So the documents themselves are counted at the start and now
 and then, and the difference is carried.
 """
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from pymongo.errors import ExecutionTimeout, NetworkTimeout
 
 from lianxin_chassis.database import Collection
 from lianxin_chassis.logs import get_logger
+from lianxin_chassis.patience import patiently
 
 log = get_logger(__name__)
 
@@ -20,6 +22,22 @@ RECOUNT_EVERY_S = 3600.0
 # How long the server may count, milliseconds: less than the client waits for an answer. MongoDB gets through
 # some ten million documents in this time; beyond that its metadata has to do.
 COUNT_MS = 8_000
+# How often a count is told at best and at worst, seconds, and how much of the time counting may take.
+FRESH_S, STALE_S = 1.0, 30.0
+SHARE = 0.05
+
+
+async def keep_counting(count: Callable[[], Awaitable[None]]) -> None:
+    """Call `count`, which tells a count, again and again; for ever. Waits out broker and database."""
+    while True:
+        began = time.monotonic()
+        await patiently(count)
+        await asyncio.sleep(pause(time.monotonic() - began))
+
+
+def pause(took_s: float) -> float:
+    """How long to wait, in seconds, after a count that took `took_s` seconds."""
+    return min(STALE_S, max(FRESH_S, took_s * (1 / SHARE - 1)))
 
 
 class DocumentCount:

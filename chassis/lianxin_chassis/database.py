@@ -76,7 +76,7 @@ def _options(settings: Settings) -> dict[str, Any]:
     return {
         "w": "majority",
         "journal": True,
-        "retryWrites": True,
+        "retryWrites": settings.mongo_retry_writes,
         "tz_aware": True,
         "uuidRepresentation": "standard",
         "maxPoolSize": 20,

@@ -39,6 +39,7 @@ FOLLOWER_CAUGHT_UP = Gauge(
     "1 when the follower has reached the end that it saw at its start",
     ["topic"],
 )
+READY = Gauge("lianxin_ready", "1 when every check of /readyz holds at the time of the scrape, else 0")
 COUNTED_OPINIONS = Gauge(
     "lianxin_counted_opinions", "Distinct opinions, counted by the service that owns the figure", ["what"]
 )

@@ -48,6 +48,8 @@ class Settings(BaseSettings):
 
     mongo_url: str = "mongodb://127.0.0.1:8017"
     mongo_database: str = ""
+    # Off where one server stands alone: it then need not remember what it has answered.
+    mongo_retry_writes: bool = True
 
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8000, ge=0, le=65_535)

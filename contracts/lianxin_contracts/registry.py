@@ -103,14 +103,16 @@ class Mandate(Struct, frozen=True):
 
 class Duty(Struct, frozen=True):
     """A roster line: on these ISO weekdays (1 Monday) `deputy` is on duty, in weeks of the month 1..5 where
-    `weeks` is given (the third Tuesday: weekdays [2], weeks [3]). A deputy without lines is always on
-    duty."""
+    `weeks` is given (the third Tuesday: weekdays [2], weeks [3]). A `shift` 值班 says that the other days are
+    off; a `contact_day` 接待日 says when residents can come and takes nothing away. A deputy without shifts
+    is always on duty."""
 
     id: str
     deputy: str
     weekdays: tuple[int, ...]
     weeks: tuple[int, ...] = ()
     station: str | None = None
+    kind: Literal["shift", "contact_day"] = "shift"
 
 
 class Leave(Struct, frozen=True):
@@ -305,6 +307,12 @@ _PLURAL = {
     "mandate": "mandates", "duty": "duties", "leave": "leaves", "calendar": "calendars", "policy": "policies",
     "department": "departments", "staff": "staff", "channel": "channels",
 }  # fmt: skip
+
+
+def pairs_of(city: Snapshot) -> list[tuple[str, Struct]]:
+    """Every (kind, record) pair of `city`: what `assemble` puts together."""
+    tables = {kind: getattr(city, plural) for kind, plural in _PLURAL.items()}
+    return [("city", city.city)] + [(kind, record) for kind in tables for record in tables[kind].values()]
 
 
 class Incomplete(Exception):

@@ -59,6 +59,12 @@ async def test_a_process_that_waits_is_alive() -> None:
     assert (await ask(app_with(a=lambda: False), "GET", "/livez")).status_code == 200
 
 
+async def test_prometheus_is_told_whether_a_process_is_ready() -> None:
+    for holds in (False, True):
+        answer = await ask(app_with(a=lambda: True, b=lambda holds=holds: holds), "GET", "/metrics")
+        assert f"lianxin_ready {float(holds)}" in answer.text
+
+
 async def test_metrics_are_prometheus_text() -> None:
     answer = await ask(app_with(), "GET", "/metrics")
     assert answer.headers["content-type"].startswith("text/plain")

@@ -26,7 +26,7 @@ from lianxin_contracts.envelope import (
 RawHeaders = list[tuple[str, bytes | None]]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(any_event, texts)
 def test_every_event_comes_back_as_it_went_out(topic_and_event: tuple[str, Event], key: str):
     topic, event = topic_and_event
@@ -192,7 +192,7 @@ some_json = st.recursive(st.none() | st.integers() | texts, st.lists).map(json.d
 header_values = st.none() | st.binary(max_size=30) | st.sampled_from(GOOD_VALUES)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     topic=st.sampled_from([*MODELS, "weather"]),
     value=st.binary(max_size=60) | some_json,
@@ -205,7 +205,7 @@ def test_whatever_a_record_holds_it_is_an_event_or_undecodable(topic: str, value
     assert isinstance(found, str) or found.type in MODELS[topic]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(any_event, st.data())
 def test_an_event_whose_bytes_were_changed_is_read_or_undecodable_and_nothing_else(
     topic_and_event: tuple[str, Event], data: st.DataObject

@@ -41,7 +41,7 @@ def activation(pairs: Pairs) -> Activated:
     return Activated("v1", counts_of(pairs), digest_of(pairs))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cities(), st.randoms(use_true_random=False))
 def test_a_version_is_whole_in_whatever_order_its_records_came(pairs: Pairs, chance: random.Random):
     shuffled = chance.sample(pairs, len(pairs))
@@ -50,7 +50,7 @@ def test_a_version_is_whole_in_whatever_order_its_records_came(pairs: Pairs, cha
     assert assemble("v1", shuffled, activation(pairs)) == assemble("v1", pairs, activation(pairs))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cities())
 def test_every_record_of_a_version_is_found_by_its_id(pairs: Pairs):
     snapshot = assemble("v1", pairs, activation(pairs))
@@ -62,11 +62,19 @@ def test_every_record_of_a_version_is_found_by_its_id(pairs: Pairs):
     assert all(id_ == record.id for table in tables for id_, record in table.items())
 
 
+@settings(max_examples=60, deadline=None)
+@given(cities())
+def test_a_version_taken_apart_again_is_what_it_was_put_together_from(pairs: Pairs):
+    snapshot = assemble("v1", pairs, activation(pairs))
+
+    assert assemble("v1", registry.pairs_of(snapshot), activation(pairs)) == snapshot
+
+
 def _frozen(record: msgspec.Struct) -> bytes:
     return msgspec.json.encode(record, order="deterministic")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cities(), st.data())
 def test_a_version_with_a_record_too_few_stays_out_of_force(pairs: Pairs, data: st.DataObject):
     missing = data.draw(st.integers(0, len(pairs) - 1))
@@ -111,7 +119,7 @@ def test_every_kind_of_record_has_a_pinned_digest():
     assert {kind for kind, _, _ in PINNED} == set(registry.KINDS)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cities())
 def test_what_is_written_has_the_digest_of_what_was_to_be_written(pairs: Pairs):
     written = [(kind, record.id, msgspec.json.encode(record)) for kind, record in pairs]

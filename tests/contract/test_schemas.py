@@ -30,7 +30,7 @@ def test_every_type_has_a_schema_that_is_valid_in_its_dialect(topic, type_):
     jsonschema.Draft202012Validator.check_schema(schemas.schema_of(topic, type_))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(any_event)
 def test_whatever_a_service_can_write_fits_the_schema(topic_and_event: tuple[str, Event]):
     topic, event = topic_and_event
@@ -41,7 +41,7 @@ def test_whatever_a_service_can_write_fits_the_schema(topic_and_event: tuple[str
 
 
 @given(st.data())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_payload_without_its_required_fields_fits_no_schema(data: st.DataObject):
     topic, type_ = data.draw(st.sampled_from(EVERY_TYPE))
     required = [f.name for f in msgspec.structs.fields(MODELS[topic][type_]) if f.required]

@@ -22,12 +22,19 @@ def _die_with_parent() -> None:
 class Spawned:
     """One process and its group. Start it from a thread that lasts: Linux takes that thread's end as ours."""
 
-    def __init__(self, command: list[str], log: Path, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        command: list[str],
+        log: Path,
+        env: dict[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> None:
         self.log = log
         with log.open("ab") as out:
             self.process = subprocess.Popen(
                 command,
                 env={**os.environ, **(env or {})},
+                cwd=cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,

@@ -24,6 +24,8 @@ from lianxin_local.problem import Problem, in_one_line, say
 # Command name -> module:attribute.
 ELSEWHERE = {
     "registry": "lianxin_local.registry_command:registry",
+    "broker": "lianxin_local.broker_command:broker",
+    "secrets": "lianxin_local.secrets_command:secrets",
     "env": "lianxin_local.env_command:env",
     "keys": "lianxin_local.keys_command:keys",
     "replay": "lianxin_local.replay_command:replay",

@@ -27,22 +27,27 @@ def keys() -> None:
     """The keys with which channels post and staff's tools act."""
 
 
+at_broker = click.option("--bootstrap", help="The broker, where it is not this stack's.")
+
+
 @keys.command()
 @takes_data
+@at_broker
 @click.argument("channel")
 @click.option("--scope", "scopes", type=click.Choice(get_args(Scope)), multiple=True, default=("submit",))
-def create(home: Home, channel: str, scopes: tuple[Scope, ...]) -> None:
+def create(home: Home, bootstrap: str | None, channel: str, scopes: tuple[Scope, ...]) -> None:
     """Make a key for CHANNEL and print it, this once."""
     secret, key = new_key(channel, scopes)
-    _change(home, lambda _known: [key])
+    _change(home, bootstrap, lambda _known: [key])
     click.echo(secret)
     say(f"key {key.id[:SHORTEST_HASH]} of channel {channel}, scopes {', '.join(scopes)}; shown this once")
 
 
 @keys.command()
 @takes_data
+@at_broker
 @click.argument("key")
-def rotate(home: Home, key: str) -> None:
+def rotate(home: Home, bootstrap: str | None, key: str) -> None:
     """Make a new key with KEY's channel and scopes, and revoke KEY (the key, or the head of its hash)."""
     made: list[str] = []
 
@@ -52,26 +57,27 @@ def rotate(home: Home, key: str) -> None:
         made.append(secret)
         return [new, revoked(old)]
 
-    _change(home, change)
+    _change(home, bootstrap, change)
     click.echo(made[0])
 
 
 @keys.command()
 @takes_data
+@at_broker
 @click.argument("key")
-def revoke(home: Home, key: str) -> None:
+def revoke(home: Home, bootstrap: str | None, key: str) -> None:
     """Make KEY (the key, or the head of its hash) worth nothing, at once."""
-    _change(home, lambda known: [revoked(find(known, key))])
+    _change(home, bootstrap, lambda known: [revoked(find(known, key))])
     say("revoked")
 
 
 @keys.command("list")
 @takes_data
-def list_command(home: Home) -> None:
+@at_broker
+def list_command(home: Home, bootstrap: str | None) -> None:
     """Every key's hash, channel, scopes and whether it is revoked."""
-    for key in sorted(
-        _read(operator(require_stack(home).bootstrap)).values(), key=lambda k: (k.channel, k.id)
-    ):
+    known = _read(operator(bootstrap or require_stack(home).bootstrap))
+    for key in sorted(known.values(), key=lambda k: (k.channel, k.id)):
         state = "revoked" if key.revoked else "valid"
         click.echo(f"{key.id[:SHORTEST_HASH]}  {key.channel:<12} {state:<8} {' '.join(key.scopes)}")
 
@@ -97,8 +103,8 @@ def find(known: dict[str, ChannelKey], named: str) -> ChannelKey:
     return found[0]
 
 
-def _change(home: Home, change: Change) -> None:
-    where = require_stack(home).bootstrap
+def _change(home: Home, bootstrap: str | None, change: Change) -> None:
+    where = bootstrap or require_stack(home).bootstrap
     settings = operator(where)
 
     async def publish() -> None:

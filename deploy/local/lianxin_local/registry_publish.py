@@ -1,4 +1,4 @@
-"""Writing to the `registry` topic: a whole version of a city, and channel keys."""
+"""Writing to the `registry` topic, and reading it once: a whole version of a city, and channel keys."""
 
 import asyncio
 import contextlib
@@ -10,6 +10,7 @@ from msgspec import Struct
 from lianxin_chassis.follower import Follower
 from lianxin_chassis.publisher import Publisher
 from lianxin_chassis.records import Record
+from lianxin_chassis.registry import RegistryFollower
 from lianxin_chassis.settings import Settings
 from lianxin_contracts import codec, ids, registry, topics
 from lianxin_contracts.envelope import Event, OutRecord, Undecodable, to_record
@@ -135,3 +136,16 @@ async def is_empty(settings: Settings) -> bool:
 
     await read_to_the_end(settings, note)
     return not activations
+
+
+async def city_in_force(settings: Settings) -> tuple[registry.Snapshot | None, str | None]:
+    """The city that services have in force (None: no city was ever loaded), and what is wrong with a newer
+    version, if anything. Raises TimeoutError."""
+    follower = RegistryFollower(settings)
+    reading = asyncio.create_task(follower.run(), name="registry-read")
+    try:
+        await follower.wait_caught_up(READ_DEADLINE_S)
+    finally:
+        follower.stop()
+        await reading
+    return follower.current, follower.problem

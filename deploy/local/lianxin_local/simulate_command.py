@@ -17,7 +17,6 @@ import click
 from lianxin_chassis import logs
 from lianxin_chassis.outages import Outage
 from lianxin_chassis.publisher import Publisher
-from lianxin_chassis.registry import RegistryFollower
 from lianxin_contracts import registry
 from lianxin_local.home import Home, read_json, write_json
 from lianxin_local.life.habits import LIVING, RATE, Habits, changed
@@ -29,7 +28,8 @@ from lianxin_local.life.texts import our_texts
 from lianxin_local.life.town import Town
 from lianxin_local.life.verdict import verdict
 from lianxin_local.options import takes_data
-from lianxin_local.play.cases import following, settings_of
+from lianxin_local.play.cases import following
+from lianxin_local.play.city import city_in_force
 from lianxin_local.play.pace import telling
 from lianxin_local.play.surface import Addresses, Surface
 from lianxin_local.problem import Problem, say
@@ -45,7 +45,6 @@ DESK_KEY = "desk.json"
 YOUNGEST = timedelta(hours=2)
 # The router looks for clocks that ran out every second; an overloaded laptop's is behind.
 ROUTER_KNOCKS_WITHIN = timedelta(seconds=30)
-REGISTRY_WITHIN_S = 60.0
 TELL_EVERY_S = 5.0
 TELL_SELDOM_S = 60.0
 
@@ -207,21 +206,6 @@ def pacing(begins: datetime, times: float | None) -> Callable[[datetime], float]
 def wall_clock(at: datetime) -> float:
     """How long to wait for an instant of the present."""
     return (at - datetime.now(UTC)).total_seconds()
-
-
-async def city_in_force(stack: Stack) -> registry.Snapshot:
-    """The city that the stack runs. Raises `Problem` where there is none, TimeoutError where it can't be
-    read."""
-    follower = RegistryFollower(settings_of(stack))
-    reading = asyncio.create_task(follower.run(), name="city")
-    try:
-        await follower.wait_caught_up(REGISTRY_WITHIN_S)
-    finally:
-        follower.stop()
-        await asyncio.gather(reading, return_exceptions=True)
-    if follower.current is None:
-        raise Problem("no city is in force: lianxin registry load PATH")
-    return follower.current
 
 
 @contextlib.asynccontextmanager

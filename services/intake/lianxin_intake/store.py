@@ -16,6 +16,7 @@ from pymongo.errors import BulkWriteError, PyMongoError
 from lianxin_chassis.counting import DocumentCount
 from lianxin_chassis.database import Collection, Database, Document
 from lianxin_chassis.generations import collection_name
+from lianxin_chassis.lookups import find_in
 from lianxin_chassis.marks import BUILT, MARK, Lost, mark, mark_new, marked, state_of
 from lianxin_chassis.outages import outage
 from lianxin_contracts.words import key as words_key
@@ -81,7 +82,7 @@ class TrackingStore:
 
     async def _marked_of(self, collection: Collection, ids: Iterable[str]) -> list[Document]:
         """The documents of `ids`. Raises `Lost` where the mark is not found with them."""
-        found = [document async for document in collection.find({"_id": {"$in": [*ids, MARK]}})]
+        found = await find_in(collection, "_id", ids, last=[MARK])
         documents = [document for document in found if document["_id"] != MARK]
         if len(documents) == len(found) and not self.unmade:
             raise Lost(TRACKING)
@@ -144,8 +145,8 @@ class TrackingStore:
 
     async def digests(self, opinions: Sequence[str]) -> dict[str, str]:
         """The digests of those of `opinions` that were submitted, by id."""
-        found = self._tracking.find({"_id": {"$in": list(opinions)}}, {"digest": 1})
-        return {document["_id"]: document["digest"] async for document in found if document.get("digest")}
+        found = await find_in(self._tracking, "_id", opinions, {"digest": 1})
+        return {document["_id"]: document["digest"] for document in found if document.get("digest")}
 
     async def submitted(self) -> int:
         """How many opinions were submitted. Costs the same however many there are."""

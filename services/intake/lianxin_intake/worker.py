@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from lianxin_chassis import logs, topics
 from lianxin_chassis.consumer import Consumer
+from lianxin_chassis.counting import keep_counting
 from lianxin_chassis.database import Database, close_database, open_database
 from lianxin_chassis.generations import Generations, committed, group_name, run_rebuild
 from lianxin_chassis.marks import BUILT
@@ -45,7 +46,7 @@ async def start(settings: IntakeSettings) -> AsyncIterator[Worker]:
             consumers=[consumer],
             tasks=[
                 lambda: _until_replaced(generations, store),
-                lambda: _count(store),
+                lambda: keep_counting(lambda: _count(store)),
                 lambda: _drop_old(generations, live),
             ],
             checks={"consumer": consumer.check},
@@ -157,10 +158,7 @@ async def _until_replaced(generations: Generations, store: TrackingStore) -> Non
 
 
 async def _count(store: TrackingStore) -> None:
-    """Tell, once a second, how many opinions were submitted."""
-    while True:
-        COUNTED_OPINIONS.labels("submitted").set(await patiently(store.submitted))
-        await asyncio.sleep(POLL_S)
+    COUNTED_OPINIONS.labels("submitted").set(await store.submitted())
 
 
 async def _drop_old(generations: Generations, live: int) -> None:

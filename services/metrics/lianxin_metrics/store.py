@@ -17,6 +17,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from lianxin_chassis.database import Database, Document
 from lianxin_chassis.generations import collection_name
+from lianxin_chassis.lookups import find_in
 from lianxin_chassis.marks import BUILT, MARK, Lost, mark, mark_new, state_of
 from lianxin_chassis.outages import Outage
 from lianxin_metrics.aggregate import Aggregate, from_document, to_document
@@ -159,8 +160,7 @@ class FactStore:
 
     async def load(self, cases: Iterable[str]) -> dict[str, Stored]:
         """The facts of those of `cases` that have one. Raises `Lost` where the facts were dropped."""
-        wanted = [*dict.fromkeys(cases), MARK]
-        found = {d["_id"]: d async for d in self._facts.find({"_id": {"$in": wanted}})}
+        found = {d["_id"]: d for d in await find_in(self._facts, "_id", cases, last=[MARK])}
         if found.pop(MARK, None) is None:
             raise Lost("facts")
         return {id_: _stored(document) for id_, document in found.items()}

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from pymongo import InsertOne, UpdateOne
 
 from lianxin_chassis.database import Database, Document
+from lianxin_chassis.lookups import find_in
 from lianxin_chassis.marks import Lost, mark, marked
 from lianxin_contracts import ids
 from lianxin_contracts.deliveries import Delivery
@@ -82,7 +83,7 @@ class DeliveryStore:
 
     async def known(self, alerts: Sequence[str]) -> set[str]:
         """Those of `alerts` (ids) that there is any state of."""
-        found = await self._deliveries.find({"_id": {"$in": list(alerts)}}, {"_id": 1}).to_list(None)
+        found = await find_in(self._deliveries, "_id", alerts, {"_id": 1})
         return {str(document["_id"]) for document in found}
 
     async def claim(self, kind: Outside, limit: int, now: datetime, lease_s: float) -> list[Claimed]:
@@ -103,8 +104,7 @@ class DeliveryStore:
             ],
             ordered=False,
         )
-        wanted = {"_id": {"$in": [one["_id"] for one in candidates]}}
-        found = await self._deliveries.find(wanted).to_list(None)
+        found = await find_in(self._deliveries, "_id", [one["_id"] for one in candidates])
         return [_claimed(document) for document in found if document.get("claim") == token]
 
     async def begin(self, claimed: Claimed, now: datetime, lease_s: float) -> Claimed | None:

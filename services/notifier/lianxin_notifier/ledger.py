@@ -23,14 +23,15 @@ from pymongo import InsertOne, UpdateOne
 from pymongo.errors import BulkWriteError
 
 from lianxin_chassis.database import Database, Document
+from lianxin_chassis.lookups import find_in
 from lianxin_chassis.marks import BUILT, MARK, Lost, mark, state_of
 from lianxin_notifier.alerts import INBOX, Numbered, alert_id, numbered
-from lianxin_notifier.documents import only_duplicates, starting_with, write_again
+from lianxin_notifier.documents import only_duplicates, write_again
 from lianxin_notifier.inbox import Alert
 
 LOG = "inbox_log"
 RECEIVERS = "receivers"
-DIGITS = 12  # of a number in an `_id`, so that text order is number order
+DIGITS = 12  # of a number in an `_id`
 
 
 class NumberLedger:
@@ -45,6 +46,7 @@ class NumberLedger:
         """Make the indexes. May be called again."""
         await self._log.create_index([("alert", 1)], unique=True, sparse=True, name="alert")
         await self._log.create_index([("cause", 1)], name="cause")
+        await self._log.create_index([("receiver", 1), ("number", 1)], name="inbox")
 
     async def state(self) -> str | None:
         """`built`, `building`, or None where one of the collections was dropped."""
@@ -92,19 +94,19 @@ class NumberLedger:
 
     async def known(self, alerts: Sequence[str]) -> dict[str, Numbered]:
         """Those of `alerts` (ids) that have a number."""
-        found = await self._log.find({"alert": {"$in": list(alerts)}}).to_list(None)
+        found = await find_in(self._log, "alert", alerts)
         return {entry.alert: entry for entry in map(_from_document, found)}
 
     async def of_causes(self, causes: Sequence[str]) -> list[Numbered]:
         """The inbox alerts that these lifecycle events raised."""
-        found = await self._log.find({"cause": {"$in": list(causes)}}).to_list(None)
+        found = await find_in(self._log, "cause", causes)
         return [_from_document(document) for document in found]
 
     async def after(self, receiver: str, number: int, limit: int) -> list[Numbered]:
         """The receiver's alerts with numbers above `number`, in order, at most `limit`."""
-        condition = starting_with(receiver) | {"$gt": _id(receiver, number)}
+        above = {"receiver": receiver, "number": {"$gt": number}}
         await self.require()
-        found = await self._log.find({"_id": condition}).sort("_id", 1).limit(limit).to_list(limit)
+        found = await self._log.find(above).sort("number", 1).limit(limit).to_list(limit)
         await self.require()  # neither dropped meanwhile, nor still incomplete when it was read
         return [_from_document(document) for document in found]
 
@@ -116,16 +118,16 @@ class NumberLedger:
         return highest
 
     async def stands(self, receivers: Iterable[str]) -> dict[str, int]:
-        """About where each receiver's numbers stand: never above, and below only where a worker died. In one
-        query; a receiver without numbers is absent. Raises `Lost` where the collection was dropped."""
-        found = await self._receivers.find({"_id": {"$in": [*receivers, MARK]}}).to_list(None)
+        """About where each receiver's numbers stand: never above, and below only where a worker died. A
+        receiver without numbers is absent. Raises `Lost` where the collection was dropped."""
+        found = await find_in(self._receivers, "_id", receivers, last=[MARK])
         stands = {str(document["_id"]): int(document.get("number", 0)) for document in found}
         if stands.pop(MARK, None) is None:
             raise Lost(RECEIVERS)
         return stands
 
     async def _highest(self, receiver: str) -> int:
-        found = await self._log.find({"_id": starting_with(receiver)}).sort("_id", -1).limit(1).to_list(1)
+        found = await self._log.find({"receiver": receiver}).sort("number", -1).limit(1).to_list(1)
         return int(found[0]["number"]) if found else 0
 
     async def restore(self, entries: Sequence[Numbered]) -> None:

@@ -15,6 +15,7 @@ from pymongo import DeleteOne, InsertOne, ReplaceOne, UpdateOne
 from lianxin_chassis.counting import DocumentCount
 from lianxin_chassis.database import Collection, Database, Document
 from lianxin_chassis.generations import collection_name
+from lianxin_chassis.lookups import find_in
 from lianxin_chassis.marks import MARK, Lost, mark, marked, state_of
 from lianxin_contracts.inbound import Moment
 from lianxin_contracts.words import Words, key
@@ -57,6 +58,7 @@ class ProjectionStore:
     async def prepare(self) -> None:
         """Make the indexes. May be called again."""
         await self._entries.create_index([("receiver", 1), ("state", 1), ("number", -1)], name="inbox")
+        await self._words.create_index([("opinion", 1)], name="opinion")
 
     async def state(self) -> str | None:
         """`built`, `building`, or None where a collection was dropped."""
@@ -79,7 +81,7 @@ class ProjectionStore:
 
     async def opinions(self, ids: Iterable[str]) -> dict[str, Opinion]:
         """Those of `ids` that are known."""
-        found = await self._opinions.find({"_id": {"$in": [*ids, MARK]}}).to_list(None)
+        found = await find_in(self._opinions, "_id", ids, last=[MARK])
         known = {str(document["_id"]): document for document in found}
         if known.pop(MARK, None) is None:
             raise Lost("opinions")
@@ -149,7 +151,7 @@ class ProjectionStore:
     async def erase(self, opinions: Sequence[str]) -> None:
         """Delete every word and contact of these opinions."""
         for opinion in opinions:
-            await self._words.delete_many({"_id": starting_with(opinion)})
+            await self._words.delete_many({"opinion": opinion})
             await self._contacts.delete_many({"_id": starting_with(opinion)})
 
     async def hold_back(self, alerts: Sequence[Alert]) -> None:
@@ -193,7 +195,7 @@ class ProjectionStore:
 
     async def words(self, opinion: str) -> list[Words]:
         """Every part of an opinion's words."""
-        found = await self._words.find({"_id": starting_with(opinion)}).sort("_id", 1).to_list(None)
+        found = await self._words.find({"opinion": opinion}).sort("_id", 1).to_list(None)
         await self._require("words")
         return [msgspec.convert(document, Words) for document in found]
 

@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from lianxin_chassis import logs, topics
 from lianxin_chassis.consumer import Consumer
+from lianxin_chassis.counting import keep_counting
 from lianxin_chassis.database import Database, close_database, open_database
 from lianxin_chassis.generations import Generations, group_name
 from lianxin_chassis.metric_names import COUNTED_OPINIONS
@@ -131,7 +132,7 @@ async def _live(parts: Parts, generation: int) -> Worker:
             *(sender.run for sender in senders),
             lambda: _until_replaced(parts, generation),
             lambda: _settle(projector),
-            lambda: _count(store),
+            lambda: keep_counting(lambda: _count(store)),
             lambda: _drop_old(parts.generations, generation),
         ],
         checks={"consumer": consumer.check, "registry": parts.registry.check},
@@ -220,10 +221,7 @@ async def _settle(projector: Projector) -> None:
 
 
 async def _count(store: ProjectionStore) -> None:
-    """Tell, once a second, how many opinions stand in an inbox."""
-    while True:
-        COUNTED_OPINIONS.labels("alerted").set(await patiently(store.alerted))
-        await asyncio.sleep(LOOK_EVERY_S)
+    COUNTED_OPINIONS.labels("alerted").set(await store.alerted())
 
 
 async def _drop_old(generations: Generations, live: int) -> None:

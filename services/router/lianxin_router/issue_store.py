@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 from bson import Binary
-from pymongo import UpdateOne
+from pymongo import InsertOne, UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from lianxin_chassis.database import Collection, Document
+from lianxin_chassis.lookups import find_in
 from lianxin_contracts import lifecycle
 from lianxin_contracts.envelope import Event
 from lianxin_router.routing.cluster import Fingerprints, Signature, filing_keys
@@ -65,11 +66,11 @@ class IssueStore:
         that they were joined to."""
         sought, wanted = list(keys), set(ids)
         if sought:
-            wanted |= {row["issue"] async for row in self._keys.find({"_id": {"$in": sought}})}
+            wanted |= {row["issue"] for row in await find_in(self._keys, "_id", sought)}
         found: dict[str, Issue] = {}
         while wanted:
-            documents = self._issues.find({"_id": {"$in": sorted(wanted)}, "grid": {"$exists": True}})
-            read = [_unpack(document) async for document in documents]
+            documents = await find_in(self._issues, "_id", sorted(wanted), where={"grid": {"$exists": True}})
+            read = [_unpack(document) for document in documents]
             found.update((issue.id, issue) for issue in read)
             wanted = {issue.into for issue in read if issue.into is not None} - found.keys()
         return list(found.values())
@@ -82,15 +83,11 @@ class IssueStore:
             return set()
         await write_all(self._issues, [_file(one) for one in filed])
         keys = [(key, one.issue.id) for one in filed for key in one.keys]
-        written = await write_all(
-            self._keys,
-            [UpdateOne({"_id": key}, {"$setOnInsert": {"issue": id_}}, upsert=True) for key, id_ in keys],
-        )
-        fresh = {row["index"] for row in written["upserted"]}
-        taken = [key for at, (key, _) in enumerate(keys) if at not in fresh]
+        written = await write_all(self._keys, [InsertOne({"_id": key, "issue": id_}) for key, id_ in keys])
+        taken = [keys[failed["index"]][0] for failed in written["writeErrors"]]
         if not taken:
             return set()
-        holders = {row["issue"] async for row in self._keys.find({"_id": {"$in": taken}})}
+        holders = {row["issue"] for row in await find_in(self._keys, "_id", taken)}
         return holders - {one.issue.id for one in filed}
 
     async def join(self, pairs: Iterable[tuple[str, str]]) -> None:
@@ -135,10 +132,8 @@ class IssueStore:
     async def texts(self, opinions: Iterable[str]) -> dict[str, Fingerprints]:
         """What was kept of the texts of `opinions`."""
         ids = {_text_id(opinion): opinion for opinion in opinions}
-        found = self._issues.find({"_id": {"$in": sorted(ids)}})
-        return {
-            ids[d["_id"]]: Fingerprints(d["exact"], _unpacked(d["text"]), d["length"]) async for d in found
-        }
+        found = await find_in(self._issues, "_id", sorted(ids))
+        return {ids[d["_id"]]: Fingerprints(d["exact"], _unpacked(d["text"]), d["length"]) for d in found}
 
     async def drop_texts(self, opinions: Iterable[str]) -> None:
         """These opinions are placed."""
@@ -150,7 +145,7 @@ class IssueStore:
         if not opinions:
             return
         await self.drop_texts(opinions)
-        async for document in self._issues.find({"first": {"$in": list(opinions)}}):
+        for document in await find_in(self._issues, "first", opinions):
             issue = _unpack(document)
             keys = filing_keys(issue.grid, issue.signature, issue.period)
             await self._keys.delete_many({"_id": {"$in": list(keys)}, "issue": issue.id})

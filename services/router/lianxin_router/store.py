@@ -23,11 +23,12 @@ from typing import Any
 
 import msgspec
 from bson import Binary
-from pymongo import InsertOne, ReplaceOne, UpdateOne
+from pymongo import InsertOne, ReplaceOne
 
 from lianxin_chassis.counting import DocumentCount
 from lianxin_chassis.database import Collection, Database, Document
 from lianxin_chassis.generations import collection_name
+from lianxin_chassis.lookups import find_in, pieces
 from lianxin_chassis.marks import BUILT, MARK, Lost, mark, mark_new, state_of
 from lianxin_chassis.outages import Outage
 from lianxin_contracts import codec, topics
@@ -132,7 +133,7 @@ class CaseStore:
         wanted = list(dict.fromkeys(ids))
         held = {id_: Held(id_) for id_ in wanted}
         whole = False
-        async for document in self._cases.find({"_id": {"$in": [*wanted, MARK]}}):
+        for document in await find_in(self._cases, "_id", wanted, last=[MARK]):
             if document["_id"] == MARK:
                 whole = self._filling or document["state"] == BUILT
             else:
@@ -165,25 +166,33 @@ class CaseStore:
         sent = [h for h in held if h.outbox]
         if not sent:
             return
-        operations = [UpdateOne({"_id": h.id, "v": h.version}, {"$unset": {"outbox": ""}}) for h in sent]
-        result = await write_all(self._cases, operations)
-        if result["nMatched"] != len(sent):
+        by_version: dict[int, list[str]] = {}
+        for h in sent:
+            by_version.setdefault(h.version, []).append(h.id)
+        emptied = 0
+        for version, ids in by_version.items():
+            for piece in pieces(ids):
+                done = await self._cases.update_many(
+                    {"_id": {"$in": piece}, "v": version}, {"$unset": {"outbox": ""}}
+                )
+                emptied += done.matched_count
+        if emptied != len(sent):
             raise ConcurrentWrite("a case was changed by another router while its outbox was published")
         for h in sent:
             h.outbox = []
 
     async def loads(self, deputies: Iterable[str]) -> dict[str, int]:
         """How many open cases each of `deputies` holds; those with none are absent."""
-        wanted = list(deputies)
-        if not wanted:
-            return {}
-        counted = self._cases.aggregate(
-            [
-                {"$match": {"holder": {"$in": wanted}}},
-                {"$group": {"_id": "$holder", "open": {"$sum": 1}}},
-            ]
-        )
-        return {row["_id"]: row["open"] async for row in counted}
+        loads: dict[str, int] = {}
+        for piece in pieces(deputies):
+            counted = self._cases.aggregate(
+                [
+                    {"$match": {"holder": {"$in": piece}}},
+                    {"$group": {"_id": "$holder", "open": {"$sum": 1}}},
+                ]
+            )
+            loads.update({row["_id"]: row["open"] async for row in counted})
+        return loads
 
     async def due(self, until: datetime, page: int) -> AsyncIterator[list[tuple[str, Clock, datetime]]]:
         """Cases whose next clock ran out by `until`, in pages: (case, clock, instant), the longest overdue
@@ -205,8 +214,7 @@ class CaseStore:
 
     async def held_by(self, deputies: Iterable[str]) -> list[str]:
         """The open cases of `deputies`."""
-        cursor = self._cases.find({"holder": {"$in": list(deputies)}}, {"_id": 1})
-        return [row["_id"] async for row in cursor]
+        return [row["_id"] for row in await find_in(self._cases, "holder", deputies, {"_id": 1})]
 
     async def holders(self) -> list[str]:
         """Every deputy who holds an open case."""
@@ -227,11 +235,9 @@ class CaseStore:
     ) -> dict[str, list[datetime]]:
         """When the cases of `issues` were opened, those after `since` and until `until` (UTC)."""
         found: dict[str, list[datetime]] = {}
-        cursor = self._cases.find(
-            {"issue": {"$in": list(issues)}, "opened": {"$gt": since, "$lte": until}},
-            {"_id": 0, "issue": 1, "opened": 1},
-        )
-        async for row in cursor:
+        fields = {"_id": 0, "issue": 1, "opened": 1}
+        opened = {"opened": {"$gt": since, "$lte": until}}
+        for row in await find_in(self._cases, "issue", issues, fields, where=opened):
             found.setdefault(row["issue"], []).append(row["opened"])
         return found
 

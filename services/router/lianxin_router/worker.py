@@ -14,6 +14,7 @@ from pydantic import Field, SecretStr
 
 from lianxin_chassis import logs
 from lianxin_chassis.consumer import Consumer
+from lianxin_chassis.counting import keep_counting
 from lianxin_chassis.database import Database, close_database, open_database
 from lianxin_chassis.generations import Generations
 from lianxin_chassis.marks import BUILT
@@ -48,7 +49,6 @@ POSITIONS_EVERY_S = 30.0
 # still ends long before the deadline, which would otherwise end the process again and again.
 MAX_BATCH = 200
 BATCH_DEADLINE_S = 60.0
-COUNTS_EVERY_S = 1.0
 LOOK_EVERY_S = 1.0
 # A worker that is still on the generation before ends within 25 s of the switch (process.STOP_S).
 KEEP_OLD_S = 60.0
@@ -154,7 +154,7 @@ class Router:
 
     async def count(self) -> None:
         """Keep the counts on `/metrics` fresh; for ever."""
-        await _repeat(self._count, COUNTS_EVERY_S)
+        await keep_counting(self._count)
 
     async def _count(self) -> None:
         assigned, waiting = await self._store.counts()

@@ -135,6 +135,21 @@ def test_the_third_tuesday_is_on_duty_and_the_second_is_not():
     assert chosen(city, on=date(2026, 3, 10)).deputy == "b"
 
 
+CONTACT_DAY = Duty("u9", "a", (TUESDAY,), (3,), kind="contact_day")
+
+
+def test_a_contact_day_takes_nobody_off_duty_on_the_other_days():
+    found = chosen(a_city(mandate("a", WILLOW), mandate("b", EAST), duties=[CONTACT_DAY]))
+    assert (found.deputy, found.rung) == ("a", "mandate")
+
+
+def test_on_the_contact_day_a_deputy_is_there_whatever_the_shifts_say():
+    shift = Duty("u1", "a", (5,))
+    city = a_city(mandate("a", WILLOW), mandate("b", EAST), duties=[shift, CONTACT_DAY])
+    assert chosen(city, on=date(2026, 3, 17)).deputy == "a"
+    assert chosen(city, on=date(2026, 3, 10)).deputy == "b"
+
+
 def test_where_nobody_is_on_duty_one_with_the_mandate_takes_it_all_the_same():
     city = a_city(mandate("off", WILLOW), duties=[Duty("u1", "off", (TUESDAY,))])
     found = chosen(city)

@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 import msgspec
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from services.router.tests.cases import (
     GRID,
@@ -200,7 +200,7 @@ def made_out(data: Any, case: Case | None) -> Any:
 
 def every_history(test: Callable[[History], None]) -> Callable[[], None]:
     """Try a test on histories; a slow machine is no reason to fail."""
-    calm = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+    calm = settings(max_examples=60)
     return calm(given(histories)(test))
 
 

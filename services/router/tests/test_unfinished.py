@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from services.router.tests.cases import (
     ANN,
@@ -79,7 +79,7 @@ def check(log: list[Event]) -> Case:
 other_cities = st.sampled_from([(), ("ann",), ("ann", "bea"), ("ann", "bea", "cai")])
 
 
-@settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=80)
 @given(histories, other_cities, st.integers(0, 100))
 def test_wherever_the_log_breaks_off_every_decision_is_brought_to_its_end(
     history: History, without: tuple[str, ...], choice: int
@@ -111,7 +111,7 @@ def unflagged(log: Iterable[Event]) -> list[Event]:
     return [replace(event, continues=False) for event in log]
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=60)
 @given(histories)
 def test_a_whole_log_folds_to_the_case_with_every_command_answered(history: History) -> None:
     talk, _ = told(history)

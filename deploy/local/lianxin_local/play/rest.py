@@ -1,4 +1,4 @@
-"""When a stack has come to rest: every worker has read to the end of its topics, and counts stand still."""
+"""When a stack has come to rest: every worker is at the end of its topics, and the counts stand still."""
 
 import asyncio
 import time

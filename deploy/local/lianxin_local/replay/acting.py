@@ -50,7 +50,9 @@ class Acting:
         it is not needed. Raises `Left`, `Unconfirmed` and TimeoutError."""
         case = await self._cases.placed(receipt.id, self._patience)
         if step.kind is Kind.ASSIGN:
-            return case is not None and case.stage == "triage" and await self._assign(step, case)
+            # Once: what came back to triage later was assigned in an earlier play of the same file.
+            waits = case is not None and case.stage == "triage" and case.assignments == 0
+            return case is not None and waits and await self._assign(step, case)
         if case is None or is_done(step.kind, case):
             return True
         if case.assignee is None or case.stage == "closed":

@@ -42,7 +42,12 @@ class Mandates:
             if mandate.deputy in city.deputies:
                 self._of[mandate.deputy].append(mandate)
                 self._index(mandate)
-        self._duties = _by_deputy(city.duties.values())
+        # A contact day alone keeps nobody from working on the other days: only shifts make a roster.
+        self._rosters = {
+            deputy: lines
+            for deputy, lines in _by_deputy(city.duties.values()).items()
+            if any(line.kind == "shift" for line in lines)
+        }
         self._leaves = _by_deputy(city.leaves.values())
         self._at_station: dict[str, list[str]] = defaultdict(list)
         for deputy in sorted(city.deputies.values(), key=lambda d: d.id):
@@ -83,8 +88,9 @@ class Mandates:
         )
 
     def on_duty(self, deputy: str, on: date) -> bool:
-        """Whether a roster has `deputy` on the civil date `on`; always true for one who is on no roster."""
-        lines = self._duties.get(deputy)
+        """Whether `deputy` has a shift or a contact day on the civil date `on`; always true for one who has
+        no shifts."""
+        lines = self._rosters.get(deputy)
         return lines is None or any(_has(line, on) for line in lines)
 
     def on_leave(self, deputy: str, on: date) -> bool:
