@@ -200,7 +200,7 @@ async def _player(
         yield Player(surface, script, bookmark, cases=None, knocker=None, pace=pace, patience_s=PATIENCE_S)
         return
     say("reading what was decided so far")
-    cases = Cases()
+    cases = Cases(live=True)
     async with publisher(operator(stack.bootstrap)) as out, following(stack, cases):
         knocker = Knocker(cases, out) if manner.event_time else None
         yield Player(

@@ -88,7 +88,7 @@ class Player:
         self._arrivals: Iterator[Arrival] = iter(())
         self.tally = tally
         self.stories = Stories()
-        self.cases = Cases(watch=self._watch)
+        self.cases = Cases(live=not life.past, watch=self._watch, remember=4_000)
 
     async def run(self, begins: datetime, until: datetime | None) -> None:
         """Play from `begins` until `until` (None: for ever), with the cases that an earlier run left open.

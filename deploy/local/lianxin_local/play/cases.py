@@ -32,13 +32,13 @@ from lianxin_router.domain.evolve import evolve
 # What moves no clock and changes no hands: read only for the command that it answers.
 BESIDE = frozenset(
     {
-        b"issue.joined", b"issue.merged", b"issue.surged", b"opinion.supported", b"opinion.seen",
-        b"contact.revealed",
+        b"issue.joined", b"issue.merged", b"issue.surged", b"opinion.supported",
+        b"opinion.seen", b"contact.revealed",
     }
 )  # fmt: skip
 # Commands whose outcome is remembered for who asks late, and closed cases that are kept whole.
 MOST_REMEMBERED = 50_000
-MOST_CLOSED = 2_000
+MOST_CLOSED = 4_000
 CATCH_UP_S = 600.0
 
 T = TypeVar("T")
@@ -53,13 +53,19 @@ def settings_of(stack: Stack) -> Settings:
 
 
 class Cases:
-    """Every open case, as the log has it. `watch` is told of every event that changes one."""
+    """Every open case on replayed time (`live`: also those on the wall clock's), as the log has it, and the
+    newest closed ones and outcomes, `remember` of each at most. `watch` is told of every event that changes
+    one."""
 
-    def __init__(self, watch: Watcher | None = None) -> None:
+    def __init__(
+        self, *, live: bool = False, watch: Watcher | None = None, remember: int = MOST_REMEMBERED
+    ) -> None:
+        self._remembered = remember
         self.open: dict[str, Case] = {}
         self.offices: dict[str, tuple[str, ...]] = {}
         """The staff who were told of each case that is in triage."""
         self.events: Counter[str] = Counter()
+        self._live = live
         self._watch = watch
         self._closed: OrderedDict[str, Case] = OrderedDict()
         self._gone: set[int] = set()
@@ -147,8 +153,10 @@ class Cases:
 
     def _evolve(self, event: Event) -> None:
         before = self.open.get(event.subject)
-        if before is None and not isinstance(event.data, Submitted):
-            return  # refused of a case that is closed, or that nobody opened
+        if before is None:
+            first = event.data
+            if not isinstance(first, Submitted) or not (first.replayed or self._live):
+                return
         case = evolve(before, event)
         if case.explanation is not None and case.stage != "triage":
             # Most of what a case holds, and only whoever decides in triage looks at it.
@@ -156,7 +164,7 @@ class Cases:
         if case.stage == "closed":
             self.open.pop(case.id, None)
             self._gone.add(hash(case.id))
-            _remember(self._closed, case.id, case, MOST_CLOSED)
+            _remember(self._closed, case.id, case, min(self._remembered, MOST_CLOSED))
         else:
             self.open[case.id] = case
             was = None if before is None else next_due(before)
@@ -173,7 +181,7 @@ class Cases:
             self._watch(event, case)
 
     def _answer(self, command: str, refusal: str | None) -> None:
-        _remember(self._answered, command, refusal, MOST_REMEMBERED)
+        _remember(self._answered, command, refusal, self._remembered)
         asked = self._asked.pop(command, None)
         if asked is not None and not asked.done():
             asked.set_result(refusal)
