@@ -27,6 +27,7 @@ RECORDS = (
     ("deputy", registry.Deputy("D2", "李强", "street", "S1")),
     ("department", registry.Department("housing", "住建局")),
     ("channel", registry.Channel("app", "App")),
+    ("channel", registry.Channel("qr", "站点二维码", "page")),
     ("channel", registry.Channel("other", "Other")),
     ("channel", registry.Channel("desk", "Phone desk", entry="desk")),
 )

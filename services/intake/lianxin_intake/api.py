@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
+from starlette.staticfiles import StaticFiles
 
 from lianxin_chassis import problems, topics
 from lianxin_chassis.database import close_database, open_database
@@ -35,6 +36,9 @@ from lianxin_intake.generation import LiveTracking
 from lianxin_intake.lists import list_routes
 from lianxin_intake.lookups import DigestLookups
 from lianxin_intake.opening import Opening
+from lianxin_intake.pages.rendering import STATIC
+from lianxin_intake.pages.station import station_page_routes
+from lianxin_intake.pages.tracking_page import tracking_page_routes
 from lianxin_intake.rates import Buckets
 from lianxin_intake.recent import RecentCommands, RecentOpinions
 from lianxin_intake.residents import resident_routes
@@ -85,6 +89,7 @@ def create_app(settings: IntakeSettings) -> FastAPI:
                 reads=Buckets(settings.code_reads_per_minute / 60, settings.code_reads_burst),
                 commands=Buckets(settings.code_commands_per_minute / 60, settings.code_commands_burst),
             ),
+            page_posts=Buckets(settings.page_posts_per_minute / 60, settings.page_posts_burst),
             public_url=settings.public_url or f"http://{settings.http_host}:{settings.http_port}",
             deadline_s=settings.publish_deadline_s,
         )
@@ -141,8 +146,11 @@ def _add_routes(app: IntakeApp, intake: Intake, secret: bytes) -> None:
         following_routes(intake),
         list_routes(intake),
         resident_routes(intake, secret),
+        station_page_routes(intake, secret),
+        tracking_page_routes(intake),
     )
     app.router.routes[:0] = [route for group in groups for route in group.routes]
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
 
 
 class TopicsChecked:

@@ -33,6 +33,7 @@ class Intake:
     tracking: LiveTracking
     rates: Buckets
     opening: Opening
+    page_posts: Buckets
     public_url: str
     deadline_s: float
 

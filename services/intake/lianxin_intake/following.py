@@ -2,6 +2,8 @@
 code."""
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -57,25 +59,34 @@ def following_routes(intake: Intake) -> APIRouter:
             channel = caller_of(
                 request.headers.get("authorization"), intake.registry, city_of(intake.registry)
             ).channel.id
-        try:
-            tracked, words = await _read(intake, id_)
-        except Exception as error:
-            if not unreadable(error):
-                raise
-            log.warning("the projection can't be read", error=repr(error))
-            raise ProblemError(
-                503,
-                "projection_unavailable",
-                "The state of opinions can't be read at the moment",
-                f"Opinions are accepted all the same. Ask again in {_RETRY_AFTER_S} seconds.",
-                headers={"Retry-After": str(_RETRY_AFTER_S)},
-            ) from None
+        with told_when_unreadable():
+            tracked, words = await read_tracked(intake, id_)
         return json_response(200, _view(intake, request, id_, channel, tracked, words), _PRIVATE)
 
     return routes
 
 
-async def _read(intake: Intake, id_: str) -> tuple[Tracked | None, dict[str, str]]:
+@contextmanager
+def told_when_unreadable() -> Iterator[None]:
+    """Turns a projection that can't be read now into a 503 that says so."""
+    try:
+        yield
+    except Exception as error:
+        if not unreadable(error):
+            raise
+        log.warning("the projection can't be read", error=repr(error))
+        raise ProblemError(
+            503,
+            "projection_unavailable",
+            "The state of opinions can't be read at the moment",
+            f"Opinions are accepted all the same. Ask again in {_RETRY_AFTER_S} seconds.",
+            headers={"Retry-After": str(_RETRY_AFTER_S)},
+        ) from None
+
+
+async def read_tracked(intake: Intake, id_: str) -> tuple[Tracked | None, dict[str, str]]:
+    """What the projection holds of opinion `id_`, and the words of its steps by part; None where it was not
+    submitted yet. Raises what `TrackingStore` raises."""
     store = await intake.tracking.store()
     tracked = await store.find(id_)
     if tracked is None or not tracked.opened:

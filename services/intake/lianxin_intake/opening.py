@@ -30,17 +30,9 @@ class Opening:
     def require(self, request: Request, opinion: str, code: str, use: Use) -> None:
         """Raises 403 where `code` does not open `opinion`, 429 for an address that sent too many wrong ones
         and for an opinion that is read or spoken of too often."""
-        address = address_of(request)
-        if wait := self._wrong.empty_for(address):
-            raise ProblemError(
-                429,
-                "too_many_wrong_codes",
-                "Too many wrong tracking codes came from this address",
-                "Wait as long as Retry-After says, then copy the code from the receipt.",
-                headers=retry_after(wait),
-            )
+        self.require_guesses(request)
         if not self._codes.opens(code, opinion):
-            self._wrong.take(address)
+            self.guessed_wrong(request)
             raise ProblemError(
                 403,
                 "tracking_code_missing" if not code else "tracking_code_wrong",
@@ -51,6 +43,25 @@ class Opening:
                 "Case, spaces and hyphens don't matter.",
                 field="tracking_code",
             )
+        self.require_use(opinion, use)
+
+    def require_guesses(self, request: Request) -> None:
+        """Raises 429 for an address that sent too many wrong codes, whatever it sends now."""
+        if wait := self._wrong.empty_for(address_of(request)):
+            raise ProblemError(
+                429,
+                "too_many_wrong_codes",
+                "Too many wrong tracking codes came from this address",
+                "Wait as long as Retry-After says, then copy the code from the receipt.",
+                headers=retry_after(wait),
+            )
+
+    def guessed_wrong(self, request: Request) -> None:
+        """Count a code that belongs to no opinion against the address that sent it."""
+        self._wrong.take(address_of(request))
+
+    def require_use(self, opinion: str, use: Use) -> None:
+        """Raises 429 for an opinion that is read or spoken of too often."""
         if wait := self._uses[use].take(opinion):
             raise ProblemError(
                 429,

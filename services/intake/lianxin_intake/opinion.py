@@ -36,6 +36,9 @@ EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # all but tab, line feed, carriage return
 _CONTROL_OR_BREAK = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# Zero-width and direction marks: a few hold emoji and scripts together, a flood of them breaks pages.
+_INVISIBLE = re.compile("[\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]")
+_FEW_INVISIBLE = 50
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _MAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _PHONE = re.compile(r"\+?[0-9()\-. #*extEXT转分机]{3,40}")
@@ -159,10 +162,13 @@ def faults(body: OpinionBody, city: Snapshot) -> list[Fault]:
 
 def _text_faults(body: OpinionBody) -> list[Fault]:
     found: list[Fault] = []
-    if not body.text or body.text.isspace():
+    visible = _INVISIBLE.sub("", body.text)
+    if not visible or visible.isspace():
         found.append(Fault("text", "missing", "Say what the opinion is: 1 to 10,000 characters."))
     elif len(body.text) > MAX_TEXT:
         found.append(Fault("text", "too_long", f"{len(body.text)} characters; at most {MAX_TEXT}."))
+    elif len(body.text) - len(visible) > max(_FEW_INVISIBLE, len(visible)):
+        found.append(Fault("text", "invisible_characters", "Remove zero-width and direction characters."))
     if has_control_characters(body.text):
         found.append(
             Fault("text", "control_character", "Remove control characters other than tab and line break.")

@@ -3,7 +3,7 @@ the tracking code (no key suffices), support by a channel for somebody who share
 
 import hmac
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 from fastapi import APIRouter
@@ -11,26 +11,20 @@ from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lianxin_chassis.outages import NotConfirmed, Overloaded
 from lianxin_chassis.problems import ProblemError
-from lianxin_chassis.tracing import child
-from lianxin_contracts import ids, inbound, topics
-from lianxin_contracts.envelope import Event, to_record
+from lianxin_contracts import ids, inbound
 from lianxin_intake import opinion
 from lianxin_intake.context import Intake, RawRoute, json_response
 from lianxin_intake.documentation import spoken
-from lianxin_intake.door import RETRY_AFTER_S, conflict, earlier_time_faults, invalid, unreadable
+from lianxin_intake.door import earlier_time_faults, invalid, unreadable
 from lianxin_intake.identity import is_opinion_id
 from lianxin_intake.opinion import Fault, Unreadable
-from lianxin_intake.rates import retry_after
 from lianxin_intake.reading import JSON, headers_of, idempotency_key, read_body, require_type
+from lianxin_intake.saying import RESIDENT, TRACKING_SOURCE, say
 
 MAX_BYTES = 64 * 1024
 MAX_COMMENT = 2_000  # characters
 MAX_SUPPORTER = 200
-RESIDENT = inbound.Actor(kind="resident", id="resident")
-# What the source of an event says where no channel's key was shown, only the tracking code.
-TRACKING_SOURCE = "/intake/tracking"
 SCORES = ("satisfied", "basically", "dissatisfied")
 T = TypeVar("T", bound=Struct)
 
@@ -187,41 +181,17 @@ async def _say(
     event_id: str | None = None,
     at: datetime | None = None,
 ) -> Response:
-    """Publish one command about opinion `id_`, said at `at` (now without); 202 when the broker has it.
-
-    Raises 409 where something else is known to have been said under the request's Idempotency-Key. Where it
-    is not known any more, what is said is part of the event's id, so that the router decides on it too.
-    """
+    """As `say`, under the request's own Idempotency-Key; 202 when the broker has it."""
     headers = headers_of(request)
-    key = idempotency_key(headers) or ids.fresh()
-    digest = intake.door.digest(said) + (f"@{at.isoformat()}" if at is not None else "")
-    name = ids.derived("command", source, id_, type_, key)
-    if intake.commands.get(name) not in (None, digest):
-        raise conflict("Something else was said of this opinion under this Idempotency-Key")
-    is_first = intake.commands.remember(name, digest)
-    now = datetime.now(UTC)
-    event = Event(
-        id=event_id or ids.derived("command", RESIDENT.id, id_, type_, key, digest),
+    receipt = await say(
+        intake,
+        id_,
+        type_,
+        said,
+        key=idempotency_key(headers),
+        traceparent=headers.get("traceparent"),
         source=source,
-        type=type_,
-        subject=id_,
-        time=at or now,
-        recordedtime=now,
-        data=said,
-        traceparent=child(headers.get("traceparent")),
+        event_id=event_id,
+        at=at,
     )
-    try:
-        await intake.publisher.publish([to_record(event, topics.INBOUND, id_)], intake.deadline_s)
-    except (NotConfirmed, Overloaded) as error:
-        if is_first and (isinstance(error, Overloaded) or error.unsent):
-            intake.commands.forget(name)
-        raise ProblemError(
-            503,
-            "not_confirmed",
-            "It could not be confirmed in time",
-            f"Send it again in {RETRY_AFTER_S} seconds with the Idempotency-Key given here: it counts once.",
-            headers={**retry_after(RETRY_AFTER_S), "Idempotency-Key": key},
-            idempotency_key=key,
-        ) from None
-    receipt: dict[str, Any] = {"id": id_, "command_id": event.id, "status_url": intake.status_url(id_)}
     return json_response(202, receipt)

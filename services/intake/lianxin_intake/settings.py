@@ -32,6 +32,9 @@ class IntakeSettings(Settings):
     code_reads_burst: float = Field(default=120.0, ge=1)
     code_commands_per_minute: float = Field(default=1.0, gt=0)
     code_commands_burst: float = Field(default=30.0, ge=1)
+    # Opinions by page per minute and address, and how many may come at once: a station's visitors share one.
+    page_posts_per_minute: float = Field(default=30.0, gt=0)
+    page_posts_burst: float = Field(default=60.0, ge=1)
     # How many accepted ids are remembered to tell a repeat from a conflict at once; about 350 bytes each.
     remembered_opinions: int = Field(default=50_000, ge=1)
     # How long a rebuild goes on after the switch, until the workers have taken over its group, seconds.

@@ -1,0 +1,95 @@
+"""Where an opinion stands, in a resident's words. Pure: the projection's state in, what to show out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from lianxin_contracts.registry import Snapshot
+from lianxin_intake.pages.rendering import day, day_and_time, days_until, text
+from lianxin_intake.projection import Tracked
+from lianxin_intake.sentences import Language, sentence
+
+# From here on nobody waits for an answer any more.
+_ANSWERED = {"resolved", "rated", "closed"}
+_HOLDS = {"opinion.assigned", "opinion.transferred", "opinion.reopened"}
+_RATABLE = {"resolved"}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the timeline: when, in the city's time; what; whether it is somebody's own words."""
+
+    at: str
+    text: str
+    type: str
+    quoted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the page shows: the stage, who holds it since when, until when, and the way here, newest first."""
+
+    stage: str
+    headline: str
+    holder: str | None
+    due: str | None
+    late: bool
+    lines: tuple[Line, ...]
+    ratable: bool
+    open: bool
+    erased: bool
+
+
+def standing(
+    tracked: Tracked | None,
+    words: Mapping[str, str],
+    language: Language,
+    city: Snapshot | None,
+    now: datetime,
+) -> Standing:
+    """How `tracked` is shown at `now`; None: accepted, and its case isn't there yet."""
+    if tracked is None:
+        headline = text("stage.submitted", language)
+        return Standing("submitted", headline, None, None, False, (), False, False, False)
+    words = {} if tracked.erased else words
+    waits = tracked.due is not None and tracked.stage not in _ANSWERED
+    left = days_until(tracked.due, now, city) if waits and tracked.due is not None else 0
+    return Standing(
+        stage=tracked.stage,
+        headline=text(f"stage.{tracked.stage}", language),
+        holder=_holder(tracked, language, city),
+        due=_due(tracked.due, left, language, city) if waits and tracked.due is not None else None,
+        late=left < 0,
+        lines=tuple(
+            Line(
+                at=day_and_time(step.at, language, city),
+                text=words.get(step.words or "") or sentence(step, language, city),
+                type=step.type,
+                quoted=(step.words or "") in words,
+            )
+            for step in reversed(tracked.timeline)
+        ),
+        ratable=tracked.stage in _RATABLE,
+        open=tracked.stage not in ("rated", "closed"),
+        erased=tracked.erased,
+    )
+
+
+def _holder(tracked: Tracked, language: Language, city: Snapshot | None) -> str | None:
+    """Who has it since when; None while nobody has."""
+    if tracked.holder is None or tracked.stage == "closed":
+        return None
+    known = city.deputies.get(tracked.holder) if city is not None else None
+    name = known.name if known is not None else text("somebody", language)
+    since = next((step.at for step in reversed(tracked.timeline) if step.type in _HOLDS), None)
+    if since is None:
+        return text("held", language, name=name)
+    return text("held_since", language, name=name, day=day(since, language, city))
+
+
+def _due(due: datetime, left: int, language: Language, city: Snapshot | None) -> str:
+    """By when an answer comes, and how many days that is from now."""
+    when = day(due, language, city)
+    if left < 0:
+        return text("due_passed", language, day=when, days=-left)
+    return text("due_today" if left == 0 else "due_in", language, day=when, days=left)
