@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from lianxin_contracts import topics
+from lianxin_contracts.envelope import Event
 from tests.intake.running import Running
 from tests.intake.topics import said_of
 from tests.support.brokers import Broker
@@ -54,6 +56,12 @@ def context(request: pytest.FixtureRequest, browser: Browser, api: Running) -> I
     context.close()
 
 
+def submitted(broker: Broker, opinion: str) -> list[Event]:
+    """What was said of `opinion`. On another thread: Playwright's has a running loop."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(said_of, broker.bootstrap, topics.INBOUND, opinion).result()
+
+
 def picture(page: Page, name: str) -> None:
     """A screenshot for whoever asked for them."""
     if PICTURES is not None:
@@ -85,7 +93,7 @@ def test_a_resident_scans_says_and_follows(context: BrowserContext, city_broker:
     expect(page.get_by_role("heading", name="已收到")).to_be_visible(timeout=DEADLINE_MS)
     picture(page, "received")
     opinion = page.evaluate("new URLSearchParams(location.search).get('id')")
-    said = said_of(city_broker.bootstrap, topics.INBOUND, opinion)
+    said = submitted(city_broker, opinion)
     assert [event.data.text for event in said] == ["路灯坏了三天，晚上看不见路。"]
     assert wrong == []
 
@@ -101,12 +109,25 @@ def test_what_is_sent_without_a_line_goes_once_when_it_is_back(
     expect(page.locator("#message")).to_contain_text("联网后会自动发送")
     picture(page, "offline")
     context.set_offline(False)
-    page.reload()  # it lies on the device, not in the page
     expect(page.get_by_role("heading", name="已收到")).to_be_visible(timeout=DEADLINE_MS)
     opinion = page.evaluate("new URLSearchParams(location.search).get('id')")
-    assert len({event.id for event in said_of(city_broker.bootstrap, topics.INBOUND, opinion)}) == 1
+    assert len({event.id for event in submitted(city_broker, opinion)}) == 1
     page.goto("/s/S1")
     expect(page.get_by_label("您想反映什么？")).to_have_value("")
+
+
+def test_what_waits_for_the_line_outlives_a_reload(context: BrowserContext, city_broker: Broker) -> None:
+    page = context.new_page()
+    page.goto("/s/S1")
+    page.route("**/s/S1", lambda route: route.abort())
+    page.get_by_label("您想反映什么？").fill("信号断了")
+    page.get_by_role("button", name="发送").click()
+    expect(page.locator("#message")).to_contain_text("联网后会自动发送")
+    page.unroute("**/s/S1")
+    page.reload()
+    expect(page.get_by_role("heading", name="已收到")).to_be_visible(timeout=DEADLINE_MS)
+    opinion = page.evaluate("new URLSearchParams(location.search).get('id')")
+    assert [event.data.text for event in submitted(city_broker, opinion)] == ["信号断了"]
 
 
 def test_a_draft_outlives_a_reload_without_the_contact(context: BrowserContext) -> None:
