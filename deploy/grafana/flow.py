@@ -84,7 +84,7 @@ def _glance() -> tuple[Panel, ...]:
         stat("在办 · Open", f"sum({OPEN})", "尚未归档。Not closed.", base=BLUE),
         stat("已归档 · Closed", f"sum({CLOSED}) or vector(0)", "已归档。At their end."),
         stat(
-            "办结中位用时 · Median", quantile(CLOSURE, 0.5),
+            "半数在此时间内办结 · Half resolved within", quantile(CLOSURE, 0.5),
             "提出至首次办结，历史全部；不足一小时者按首桶估计。Submission to first resolution.",
             unit="s", thresholds=LONG, decimals=1,
         ),
@@ -245,13 +245,26 @@ def _rating() -> tuple[Panel, ...]:
         told = 'sum(max by (type) (lianxin_opinion_events_total{{type="{}"}}))'.format
         query = Query(f"({told(of)} or vector(0)) / ({told(among)} > 0)", title)
         return Panel(
-            title, "stat", (query,), 4, 7, about, unit="percentunit", base=base, thresholds=steps, decimals=0
+            title, "stat", (query,), 3, 7, about, unit="percentunit", base=base, thresholds=steps, decimals=0
         )
 
+    scored = "max by (score) (lianxin_ratings_total{})".format
+    content = "sum(" + scored('{score=~"satisfied|basically"}') + ")"
     return (
+        Panel(
+            "满意率 · Satisfied, of those who rated", "stat",
+            (Query(f"{content} / (sum({scored('')}) > 0)", "满意率 satisfied"),), 4, 7,
+            "满意与基本满意 ÷ 全部评价；未评价者不计。Satisfied or basically so, of all ratings.",
+            unit="percentunit", base=RED, thresholds=((0.7, YELLOW), (0.9, GREEN)), decimals=0,
+        ),
+        Panel(
+            "评价 · Ratings by score", "bars",
+            (Query(scored(""), "{{score}}"),), 5, 7,
+            "居民的评价，累计。Residents' ratings, in all.", base=BLUE, names=names.SCORES, decimals=0,
+        ),
         share(
-            "参评率 · Rated", "opinion.rated", "opinion.resolved",
-            "评价 ÷ 办结；沉默不算满意。满意率见 /v1/reports。Rates by score are in the reports.",
+            "参评率 · Rated, of the resolved", "opinion.rated", "opinion.resolved",
+            "评价 ÷ 办结；沉默不算满意。Silence is no satisfaction.",
             RED, ((0.3, YELLOW), (0.6, GREEN)),
         ),
         share(
@@ -264,7 +277,7 @@ def _rating() -> tuple[Panel, ...]:
         ),
         Panel(
             "办结与评价，一小时内 · Resolved and rated", "lines",
-            tuple(Query(events(kind), kind) for kind in kinds), 12, 7,
+            tuple(Query(events(kind), kind) for kind in kinds), 6, 7,
             "办结、评价、重办、归档。In the last hour.", names={kind: names.EVENTS[kind] for kind in kinds},
         ),
     )  # fmt: skip

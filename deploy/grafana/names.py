@@ -37,6 +37,11 @@ OUTCOMES = {
     "duplicate": "重复 duplicate",
     "invalid": "无效 invalid",
 }
+SCORES = {
+    "satisfied": "满意 satisfied",
+    "basically": "基本满意 basically",
+    "dissatisfied": "不满意 dissatisfied",
+}
 DELIVERIES = {
     f"{channel} {status}": f"{channel_name} {status_name} {channel} {status}"
     for channel, channel_name in (("inbox", "收件箱"), ("mail", "邮件"), ("webhook", "回调"))

@@ -64,9 +64,11 @@ def published(log: Iterable[Said]) -> Published:
     out = Published()
     stages: Counter[tuple[str, str]] = Counter()
     types: Counter[str] = Counter()
+    scores: Counter[str] = Counter(satisfied=0, basically=0, dissatisfied=0)
     values: dict[tuple[str, tuple[tuple[str, str], ...]], list[int]] = defaultdict(list)
     for events in by_case(log).values():
         types.update(event.type for event in events)
+        scores.update(event.data["score"] for event in events if event.type == "opinion.rated")
         submitted = next(event.at for event in events if event.type == "opinion.submitted")
         stages[_stage(events), _place(events)[0]] += 1
         for metric, event, extra in _observed(events):
@@ -82,6 +84,8 @@ def published(log: Iterable[Said]) -> Published:
         out.samples["lianxin_cases", (("district", district), ("stage", stage))] = count
     for type_, count in types.items():
         out.samples["lianxin_opinion_events_total", (("type", type_),)] = count
+    for score, count in scores.items():
+        out.samples["lianxin_ratings_total", (("score", score),)] = count
     for (metric, labels), found in values.items():
         out.values[metric, labels] = found
         out.samples[f"{metric}_count", labels] = len(found)

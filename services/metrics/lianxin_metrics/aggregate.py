@@ -58,11 +58,12 @@ class Distribution:
 
 @dataclass(slots=True)
 class Aggregate:
-    """`cases` by (stage, district), `events` by type, the histograms, how many cases were ever closed, and
-    the time of the newest event in ms (0: none)."""
+    """`cases` by (stage, district), `events` by type, `ratings` by score, the histograms, how many cases were
+    ever closed, and the time of the newest event in ms (0: none)."""
 
     cases: Counter[tuple[str, str]] = field(default_factory=Counter)
     events: Counter[str] = field(default_factory=Counter)
+    ratings: Counter[str] = field(default_factory=Counter)
     histograms: dict[Series, Distribution] = field(default_factory=dict)
     closed: int = 0
     newest: int = 0
@@ -80,6 +81,8 @@ class Aggregate:
         for type_, count in after.events.items():
             if count != (had := counted.get(type_, 0)):
                 self.events[type_] += count - had
+        for rating in after.ratings[0 if before is None else len(before.ratings) :]:
+            self.ratings[rating.score] += 1
         for made in after.observed[0 if before is None else len(before.observed) :]:
             self._observe(made)
         self.closed += bool(after.closings) - (before is not None and bool(before.closings))
@@ -89,6 +92,7 @@ class Aggregate:
         """Add the cases of `other`, none of which may be in this one."""
         self.cases.update(other.cases)
         self.events.update(other.events)
+        self.ratings.update(other.ratings)
         for series, distribution in other.histograms.items():
             self.histograms.setdefault(series, Distribution()).merge(distribution)
         self.closed += other.closed
@@ -112,6 +116,7 @@ def to_document(aggregate: Aggregate) -> dict[str, Any]:
     return {
         "cases": [[*key, count] for key, count in sorted(aggregate.cases.items()) if count],
         "events": [[type_, count] for type_, count in sorted(aggregate.events.items())],
+        "ratings": [[score, count] for score, count in sorted(aggregate.ratings.items())],
         "histograms": [
             [s.metric, s.district, s.topic, s.outcome, d.sum_ms, d.buckets]
             for s, d in sorted(aggregate.histograms.items())
@@ -122,10 +127,12 @@ def to_document(aggregate: Aggregate) -> dict[str, Any]:
 
 
 def from_document(document: dict[str, Any]) -> Aggregate:
-    """The inverse of `to_document`."""
+    """The inverse of `to_document`. A document of before ratings were counted has none; its partition is
+    counted again when it is next claimed."""
     return Aggregate(
         cases=Counter({(stage, district): count for stage, district, count in document["cases"]}),
         events=Counter(dict(document["events"])),
+        ratings=Counter(dict(document.get("ratings", ()))),
         histograms={
             Series(metric, district, topic, outcome): Distribution(list(buckets), sum_ms)
             for metric, district, topic, outcome, sum_ms, buckets in document["histograms"]

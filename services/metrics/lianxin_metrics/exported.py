@@ -41,6 +41,15 @@ METRICS: tuple[Definition, ...] = (
         "opinions.lifecycle 上每一事件只计一次（按案件内序号）。",
         "Every event on opinions.lifecycle once, by its number within the case.",
     ),
+    Definition(
+        "ratings",
+        "counter",
+        "ratings",
+        "评价数",
+        "Residents' ratings by score",
+        "每一 `opinion.rated` 计一次；重办后再次评价另计。",
+        "Every `opinion.rated` once; the rating after a reopening counts for itself.",
+    ),
     _histogram(
         "acknowledge",
         "接办用时",

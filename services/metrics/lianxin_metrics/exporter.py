@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate
+from typing import get_args
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -21,6 +22,7 @@ from lianxin_chassis.logs import get_logger
 from lianxin_chassis.marks import BUILT
 from lianxin_chassis.metric_names import COUNTED_OPINIONS, OUTAGES
 from lianxin_chassis.outages import outage
+from lianxin_contracts.inbound import Score
 from lianxin_contracts.lifecycle import STAGES
 from lianxin_metrics.aggregate import BOUNDS_MS, Aggregate, total
 from lianxin_metrics.exported import HELP
@@ -70,6 +72,7 @@ class Exporter(Collector):
             return
         yield _cases(self.aggregate)
         yield _events(self.aggregate)
+        yield _ratings(self.aggregate)
         yield from _histograms(self.aggregate)
 
 
@@ -85,6 +88,13 @@ def _events(aggregate: Aggregate) -> Metric:
     family = CounterMetricFamily("lianxin_opinion_events", HELP["opinion_events"], labels=["type"])
     for type_, count in sorted(aggregate.events.items()):
         family.add_metric([type_], count)
+    return family
+
+
+def _ratings(aggregate: Aggregate) -> Metric:
+    family = CounterMetricFamily("lianxin_ratings", HELP["ratings"], labels=["score"])
+    for score in get_args(Score):
+        family.add_metric([score], aggregate.ratings[score])
     return family
 
 

@@ -33,7 +33,7 @@ OPEN_END = 2**62
 # hangs or whose loop stands still well before (work.py, exits.py): minutes at most.
 ZOMBIE_MS = 900_000
 _DUPLICATE_KEY = 11_000
-_COUNTED = ("sequence", "newest", "events", "stages", "placements", "closings", "observed")
+_COUNTED = ("sequence", "newest", "events", "stages", "placements", "ratings", "closings", "observed")
 
 
 class Overtaken(Outage):
@@ -63,13 +63,15 @@ class Stored:
 @dataclass(slots=True)
 class Claim:
     """The right to write one partition's aggregate. `batch` is the last one that this owner has saved, `past`
-    maps earlier owners of whom it may lack something to the last batch that each has saved."""
+    maps earlier owners of whom it may lack something to the last batch that each has saved. `outdated`: the
+    aggregate was saved by a version that counted less."""
 
     partition: int
     epoch: int
     batch: int = 0
     past: dict[int, int] = field(default_factory=dict)
     next_offset: int = 0
+    outdated: bool = False
 
     def contains(self, stamp: Stamp) -> bool:
         """Whether the saved aggregate contains a fact with this stamp. True for owners long gone, False for
@@ -231,7 +233,13 @@ class FactStore:
             )
             if done.matched_count:
                 saved = {number: batch for number, batch, _ in past}
-                claim = Claim(partition, epoch, past=saved, next_offset=document["next_offset"])
+                claim = Claim(
+                    partition,
+                    epoch,
+                    past=saved,
+                    next_offset=document["next_offset"],
+                    outdated="ratings" not in document,
+                )
                 return claim, from_document(document)
 
     async def _first_claim(self, partition: int) -> bool:
@@ -244,7 +252,9 @@ class FactStore:
 
     async def has_uncounted(self, claim: Claim) -> bool:
         """Whether facts exist that the aggregate saved for this claim does not contain: an owner died between
-        saving facts and saving the aggregate."""
+        saving facts and saving the aggregate, or counted less of them."""
+        if claim.outdated:
+            return True
         for epoch, batch in claim.past.items():
             late = {"partition": claim.partition, "epoch": epoch, "batch": {"$gt": batch}}
             if await self._facts.find_one(late, {"_id": 1}) is not None:

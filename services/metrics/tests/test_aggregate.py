@@ -73,6 +73,7 @@ def test_whatever_happens_to_a_case_only_the_gauge_ever_falls() -> None:
             fact = then
             now = to_document(aggregate)
             assert all(dict(now["events"]).get(type_, 0) >= n for type_, n in was["events"])
+            assert all(dict(now["ratings"])[score] >= n for score, n in was["ratings"])
             series = {tuple(row[:4]): row[4:] for row in now["histograms"]}
             for *labels, sum_ms, buckets in was["histograms"]:
                 assert series[tuple(labels)][0] >= sum_ms
