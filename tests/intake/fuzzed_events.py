@@ -85,11 +85,12 @@ KEYS = (
 
 @dataclass(frozen=True)
 class Request:
-    """What goes over the wire. `certain`: an answer must come. It need not where the body is shorter than
-    announced, or so large that it is turned away while it is still being sent."""
+    """What goes over the wire. `cut`: the body is shorter than announced. `large`: it may be turned away, and
+    the connection closed, while it is still being sent."""
 
     wire: bytes
-    certain: bool
+    cut: bool
+    large: bool
 
 
 def requests(seed: int, count: int) -> Iterator[Request]:
@@ -263,4 +264,4 @@ def _on_the_wire(headers: Headers, body: bytes, random: Random | None) -> Reques
         length = random.choice((length + 1, 10_000_000, 2**70))
     lines = [b"POST /v1/events HTTP/1.1", b"Connection: close", b"Content-Length: %d" % length]
     lines += [name + b": " + value for name, value in headers]
-    return Request(b"\r\n".join(lines) + b"\r\n\r\n" + body, certain=length <= len(body) <= LARGE)
+    return Request(b"\r\n".join(lines) + b"\r\n\r\n" + body, cut=length > len(body), large=len(body) > LARGE)

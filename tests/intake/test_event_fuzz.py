@@ -7,6 +7,7 @@ and everything in the log that was accepted.
 import json
 import socket
 from collections import Counter
+from contextlib import suppress
 from http.client import HTTPException, HTTPResponse
 
 import pytest
@@ -25,12 +26,13 @@ def answer_to(request: Request, port: int) -> tuple[int, bytes]:
     with socket.create_connection(("127.0.0.1", port), timeout=ANSWER_WITHIN_S) as connection:
         try:
             connection.sendall(request.wire)
-            if not request.certain:
-                connection.shutdown(socket.SHUT_WR)
+            if request.cut:
+                with suppress(OSError):  # closed by the other side already: what it said is read below
+                    connection.shutdown(socket.SHUT_WR)
             with HTTPResponse(connection, method="POST") as response:
                 response.begin()
                 return response.status, response.read()
-        except (HTTPException, ConnectionError, BrokenPipeError):
+        except (HTTPException, ConnectionError):
             return 0, b""
 
 
@@ -57,7 +59,7 @@ def test_no_event_that_went_wrong_is_answered_with_an_error_of_ours_or_half_stor
         status, body = answer_to(request, api.port)
         statuses[status] += 1
         assert status < 500, f"request {number} of seed {seed}: {status} {body[:500]!r}"
-        assert status or not request.certain, f"request {number} of seed {seed} was not answered"
+        assert status or request.cut or request.large, f"request {number} of seed {seed} was not answered"
         accepted.update(accepted_by(status, body))
     assert api.is_ready()
     logged = {event.subject for event in read_all(city_broker.bootstrap, topics.INBOUND)}
