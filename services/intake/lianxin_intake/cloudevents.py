@@ -1,11 +1,14 @@
-"""CloudEvents 1.0 over HTTP, read: binary, structured and batched, into what the door takes. Pure.
+"""CloudEvents 1.0 over HTTP, read: binary, structured and batched, and which opinion an event means. Pure.
 
 Per the HTTP protocol binding and the JSON event format. `source` and `id` together name an event, so the
-same two are the same opinion. Attributes that are read: `id`, `source`, `type`, `specversion`, `time`,
-`datacontenttype`; `time` is the moment that the sender gave the event and counts as `occurred_at` only
-where the data says so itself, since that needs a scope that few keys have.
+same two are the same opinion. `time` is the moment that the sender gave the event; it counts as
+`occurred_at` only where the data says so itself, since that needs a scope that few keys have. `dataref` is
+a link and is never fetched.
 """
 
+import base64
+import binascii
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,6 +17,9 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from lianxin_chassis.problems import ProblemError
+from lianxin_intake import opinion
+from lianxin_intake.event_attributes import REQUIRED, Value, bad_event, checked, is_json
+from lianxin_intake.reading import body_too_large, require_plain, require_type
 
 TYPE = "opinion.submitted"
 STRUCTURED = "application/cloudevents+json"
@@ -21,91 +27,91 @@ BATCH = "application/cloudevents-batch+json"
 MAX_BATCH = 500  # events in one request
 # Of a whole batch, bytes.
 MAX_BATCH_BYTES = 8 * 1024 * 1024
-_REQUIRED = ("specversion", "id", "source", "type")
-_MAX_ATTRIBUTE = 1_024
 
 Mode = Literal["binary", "structured", "batch"]
+
+_ESCAPED = re.compile(r"\\(.)")
+
+
+@dataclass(frozen=True, slots=True)
+class CloudEvent:
+    """One event of any type. `attributes` without those that are null; `data` as bytes, None where there is
+    none; `is_json`: the data is JSON in UTF-8, and nothing else is looked into here."""
+
+    attributes: Mapping[str, Value]
+    data: bytes | None
+    is_json: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """One event: the body of an opinion as JSON bytes, and the key under which it counts once."""
+    """What the door takes of an event: the body of an opinion as JSON bytes, the key under which it counts
+    once, and the trace that the event itself names."""
 
     raw: bytes
     key: str
+    traceparent: str | None = None
 
 
 def mode_of(headers: Mapping[str, str]) -> Mode:
-    """How the event travels. Batch is told first, since structured is a prefix of it. Raises 415 for
-    another event format than JSON, and for what is no event at all."""
-    type_ = headers.get("content-type", "").partition(";")[0].strip().lower()
+    """How the event travels. Batch is told first, since what begins structured begins batch too. Raises 415
+    for another event format than JSON, for a body that is compressed or not UTF-8, and for what is no event
+    at all; 400 where one of the required headers is missing."""
+    type_ = headers.get("content-type", "").strip().lower()
     if type_.startswith("application/cloudevents-batch"):
-        if type_ == BATCH:
-            return "batch"
-    elif type_.startswith("application/cloudevents"):
-        if type_ == STRUCTURED:
-            return "structured"
-    elif all(f"ce-{name}" in headers for name in _REQUIRED):
-        if type_ == "application/json":
-            return "binary"
-        raise ProblemError(
-            415,
-            "unsupported_media_type",
-            "The event's data is not JSON",
-            "Send Content-Type: application/json.",
-        )
-    elif any(name.startswith("ce-") for name in headers):
-        missing = ", ".join(f"ce-{name}" for name in _REQUIRED if f"ce-{name}" not in headers)
-        raise _bad(f"Missing: {missing}.")
-    raise ProblemError(
-        415,
-        "unsupported_media_type",
-        "This is no CloudEvent",
-        f"Send {STRUCTURED}, {BATCH}, or application/json with ce- headers.",
+        require_type(headers, frozenset({BATCH}))
+        return "batch"
+    if type_.startswith("application/cloudevents"):
+        require_type(headers, frozenset({STRUCTURED}))
+        return "structured"
+    missing = [f"ce-{name}" for name in REQUIRED if f"ce-{name}" not in headers]
+    if not missing:
+        require_plain(headers)
+        return "binary"
+    if any(name.startswith("ce-") for name in headers):
+        raise bad_event(f"Missing: {', '.join(missing)}.")
+    raise _unsupported(
+        "This is no CloudEvent", f"Send {STRUCTURED}, {BATCH}, or application/json with ce- headers."
     )
 
 
-def binary(headers: Mapping[str, str], body: bytes) -> Submission:
-    """The submission in a binary-mode request."""
+def binary(headers: Mapping[str, str], body: bytes) -> CloudEvent:
+    """The event in a binary-mode request. Raises 400."""
     if "ce-datacontenttype" in headers:
-        raise _bad("In binary mode Content-Type says what the data is; leave ce-datacontenttype out.")
-    return _submission({name: _header(headers[f"ce-{name}"], name) for name in _REQUIRED}, body)
+        raise bad_event("In binary mode Content-Type says what the data is; leave ce-datacontenttype out.")
+    given = {name[3:]: _from_header(value, name) for name, value in headers.items() if name.startswith("ce-")}
+    content_type = headers.get("content-type", "")
+    if content_type:
+        given["datacontenttype"] = content_type
+    return CloudEvent(checked(given), body or None, is_json(content_type))
 
 
-def structured(body: bytes) -> Submission:
-    """The submission in a structured-mode request."""
-    return from_json(_decoded(body, dict[str, Any]))
+def structured(body: bytes) -> CloudEvent:
+    """The event in a structured-mode request, or one of a batch. Raises 400, and 413 beyond what one opinion
+    may have."""
+    if len(body) > opinion.MAX_BYTES:
+        raise body_too_large(opinion.MAX_BYTES)
+    members = _decoded(body, dict[str, msgspec.Raw])
+    data = _data(members.pop("data", None), members.pop("data_base64", None))
+    attributes = checked({name: _decoded(bytes(raw), Any, name) for name, raw in members.items()})
+    return CloudEvent(attributes, data, is_json(str(attributes.get("datacontenttype", "application/json"))))
 
 
-def batched(body: bytes) -> list[dict[str, Any]]:
-    """The events of a batch, each to be given to `from_json`. Raises 413 for too many."""
-    events: list[dict[str, Any]] = _decoded(body, list[dict[str, Any]])
+def batched(body: bytes) -> list[bytes]:
+    """The events of a batch, each to be given to `structured`. Raises 400 for what is no list, and 413 for
+    too many."""
+    events = _decoded(body, list[msgspec.Raw])
     if len(events) > MAX_BATCH:
-        raise ProblemError(413, "too_large", "Too many events at once", f"At most {MAX_BATCH} in one batch.")
-    return events
+        raise ProblemError(
+            413, "too_large", "Too many events at once", f"At most {MAX_BATCH} in one batch.", limit=MAX_BATCH
+        )
+    return [bytes(event) for event in events]
 
 
-def from_json(event: dict[str, Any]) -> Submission:
-    """The submission in one event of the JSON format. Raises 400 and 422."""
-    attributes = {name: event.get(name) for name in _REQUIRED}
-    if "data_base64" in event:
-        raise _bad("Send the data as JSON in `data`, not in `data_base64`.")
-    content = event.get("datacontenttype", "application/json")
-    if not isinstance(content, str) or content.partition(";")[0].strip().lower() != "application/json":
-        raise _bad("datacontenttype must be application/json.")
-    if not isinstance(event.get("data"), dict):
-        raise _bad("`data` must be an object as for POST /v1/opinions.")
-    return _submission(attributes, msgspec.json.encode(event["data"]))
-
-
-def _submission(attributes: Mapping[str, Any], raw: bytes) -> Submission:
-    for name in _REQUIRED:
-        value = attributes[name]
-        if not isinstance(value, str) or not 1 <= len(value) <= _MAX_ATTRIBUTE:
-            raise _bad(f"`{name}` must be a text of 1 to {_MAX_ATTRIBUTE} characters.")
-    if attributes["specversion"] != "1.0":
-        raise _bad("specversion must be 1.0.")
-    if attributes["type"] != TYPE:
+def submission(event: CloudEvent) -> Submission:
+    """The opinion that `event` brings. Raises 422 for an event of another type, 415 for data that is no JSON
+    and 400 for none."""
+    if event.attributes["type"] != TYPE:
         raise ProblemError(
             422,
             "unknown_event_type",
@@ -113,30 +119,53 @@ def _submission(attributes: Mapping[str, Any], raw: bytes) -> Submission:
             f"The type taken here is {TYPE}.",
             field="type",
         )
-    # The length keeps apart where the source ends: both parts may hold any character.
+    if not event.is_json:
+        raise _unsupported("The event's data is not JSON", "Send an opinion as application/json in UTF-8.")
+    if event.data is None:
+        raise bad_event("Send the opinion as the event's data; nothing is fetched from `dataref`.", "data")
+    source, id_ = event.attributes["source"], event.attributes["id"]
+    traceparent = event.attributes.get("traceparent")
     return Submission(
-        raw, f"cloudevent:{len(attributes['source'])}:{attributes['source']}:{attributes['id']}"
+        event.data,
+        # The length keeps apart where the source ends: both parts may hold any character.
+        f"cloudevent:{len(str(source))}:{source}:{id_}",
+        traceparent if isinstance(traceparent, str) else None,
     )
 
 
-def _header(value: str, name: str) -> str:
+def _from_header(value: str, name: str) -> str:
     """An attribute as it is in a header: unquoted where it is quoted, then percent-decoded once, then
     UTF-8."""
     if len(value) >= 2 and value[0] == value[-1] == '"':
-        value = value[1:-1].replace('\\"', '"').replace("\\\\", "\\")
+        value = _ESCAPED.sub(r"\1", value[1:-1])
     try:
         # Some senders leave UTF-8 as it is instead of percent-encoding it: latin-1 gives the bytes back.
         return unquote_to_bytes(value.encode("latin-1")).decode()
     except UnicodeError:
-        raise _bad(f"ce-{name} is not UTF-8.") from None
+        raise bad_event(f"{name[:40]} is not UTF-8.") from None
 
 
-def _decoded(body: bytes, type_: Any) -> Any:
+def _data(data: msgspec.Raw | None, encoded: msgspec.Raw | None) -> bytes | None:
+    """What of an event's two members for data is there. Raises 400 for both, and for what is no base64."""
+    plain, base64_ = (None if raw is None or bytes(raw) == b"null" else bytes(raw) for raw in (data, encoded))
+    if base64_ is None:
+        return plain
+    if plain is not None:
+        raise bad_event("Send `data` or `data_base64`, not both.", "data_base64")
+    try:
+        return base64.b64decode(_decoded(base64_, str, "data_base64"), validate=True)
+    except (binascii.Error, ValueError):
+        raise bad_event("`data_base64` must be base64.", "data_base64") from None
+
+
+def _decoded(body: bytes, type_: Any, member: str | None = None) -> Any:
     try:
         return msgspec.json.decode(body, type=type_)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        if member is not None:
+            raise bad_event(f"`{member[:40]}` can't be read.", member[:40]) from None
         raise ProblemError(400, "malformed", "The event can't be read", f"{error}.") from None
 
 
-def _bad(detail: str) -> ProblemError:
-    return ProblemError(400, "bad_event", "The CloudEvent is not complete", detail)
+def _unsupported(title: str, detail: str) -> ProblemError:
+    return ProblemError(415, "unsupported_media_type", title, detail)

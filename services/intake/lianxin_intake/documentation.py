@@ -10,7 +10,7 @@ from lianxin_intake.opinion import OpinionBody
 Extra = dict[str, Any]
 
 _EXAMPLE_ID = "0192f0c1-7a5e-7c3d-9b1f-3f2a1c0d4e5f"
-_RECEIPT = {
+RECEIPT = {
     "id": _EXAMPLE_ID,
     "tracking_code": "7QK2-M4XW-9PZ3H",
     "status_url": f"https://intake.example.org/v1/opinions/{_EXAMPLE_ID}",
@@ -22,7 +22,7 @@ _KEY_PARAMETER = {
     "description": "The same key again means the same opinion, counted once. A random UUID will do.",
     "schema": {"type": "string", "maxLength": 255},
 }
-_SCHEMAS, _COMPONENTS = msgspec.json.schema_components(
+SCHEMAS, _COMPONENTS = msgspec.json.schema_components(
     [OpinionBody], ref_template="#/components/schemas/{name}"
 )
 # Merged into the document by `api`: FastAPI does not know of models that it does not parse.
@@ -68,7 +68,7 @@ SUBMIT: Extra = {
         "required": True,
         "content": {
             "application/json": {
-                "schema": _SCHEMAS[0],
+                "schema": SCHEMAS[0],
                 "examples": {
                     "words alone": {
                         "value": {"text": "The street light at Jinkui bridge has been dark for days."}
@@ -84,7 +84,7 @@ SUBMIT: Extra = {
     "responses": {
         "202": {
             "description": "Durably stored. Keep the tracking code: it is all that a resident needs.",
-            "content": {"application/json": {"example": _RECEIPT}},
+            "content": {"application/json": {"example": RECEIPT}},
         },
         **problems(400, 401, 403, 409, 413, 415, 422, 429, 503),
     },
@@ -121,46 +121,6 @@ BATCH: Extra = {
     },
 }
 
-EVENTS: Extra = {
-    "security": [{"channel key": []}],
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/cloudevents+json": {
-                "example": {
-                    "specversion": "1.0",
-                    "id": "4711",
-                    "source": "https://desk.example.org/calls",
-                    "type": "opinion.submitted",
-                    "data": {"text": "路灯坏了", "topic": "0101"},
-                }
-            },
-            "application/cloudevents-batch+json": {"schema": {"type": "array", "items": {"type": "object"}}},
-            "application/json": {
-                "schema": _SCHEMAS[0],
-                "example": {
-                    "text": "binary mode: with the headers ce-specversion, ce-id, ce-source, ce-type"
-                },
-            },
-        },
-    },
-    "responses": {
-        "202": {
-            "description": "A single event, durably stored.",
-            "content": {"application/json": {"example": _RECEIPT}},
-        },
-        "200": {
-            "description": "A batch: one result for each event, in order.",
-            "content": {"application/json": {"example": {"results": [{"status": 202, **_RECEIPT}]}}},
-        },
-        **problems(400, 401, 403, 409, 413, 415, 422, 429),
-        "503": {
-            "description": "Not confirmed: send the same event again after `Retry-After` seconds.",
-            "content": {MEDIA_TYPE: {}},
-        },
-    },
-}
-
 
 def spoken(example: dict[str, Any], *, keyed: bool = False) -> Extra:
     """A route by which a resident says something more about an opinion; `keyed`: by a channel's key."""
@@ -176,7 +136,7 @@ def spoken(example: dict[str, Any], *, keyed: bool = False) -> Extra:
                         "example": {
                             "id": _EXAMPLE_ID,
                             "command_id": "0192f0c2-0000-7000-8000-000000000000",
-                            "status_url": _RECEIPT["status_url"],
+                            "status_url": RECEIPT["status_url"],
                         }
                     }
                 },

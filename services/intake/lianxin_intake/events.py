@@ -1,24 +1,31 @@
-"""`POST /v1/events`: opinions as CloudEvents 1.0."""
+"""`POST /v1/events`: opinions as CloudEvents 1.0, and the handshake that asks whether they may be sent."""
 
+import re
+from collections import Counter
 from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from lianxin_chassis.problems import ProblemError
 from lianxin_contracts.registry import Snapshot
 from lianxin_intake import cloudevents, opinion
-from lianxin_intake.cloudevents import Submission
+from lianxin_intake.cloudevents import CloudEvent
 from lianxin_intake.context import Intake, RawRoute, json_response
-from lianxin_intake.documentation import EVENTS
 from lianxin_intake.door import Prepared
+from lianxin_intake.event_attributes import bad_event
+from lianxin_intake.event_documentation import EVENTS, HANDSHAKE
 from lianxin_intake.reading import Headers, headers_of, read_body
 from lianxin_intake.results import Outcome, judged, results_of
 from lianxin_intake.rights import Caller
 
+# A host's name, as the handshake of "HTTP 1.1 Web Hooks for Event Delivery" has it, and perhaps a port.
+_ORIGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9.\-]{0,252}(?::[0-9]{1,5})?")
+
 
 def event_routes(intake: Intake) -> APIRouter:
-    """The route for CloudEvents."""
+    """The routes for CloudEvents."""
     routes = APIRouter(route_class=RawRoute, tags=["opinions"])
 
     @routes.post("/v1/events", status_code=202, openapi_extra=EVENTS)
@@ -34,6 +41,7 @@ def event_routes(intake: Intake) -> APIRouter:
         headers = headers_of(request)
         caller, city = intake.submitter(headers, keyed=False)
         mode = cloudevents.mode_of(headers)
+        _require_once(request)
         intake.require_rate(caller)
         if mode == "batch":
             body = await read_body(request, headers, cloudevents.MAX_BATCH_BYTES)
@@ -48,13 +56,46 @@ def event_routes(intake: Intake) -> APIRouter:
         receipt = intake.receipt(prepared)
         return json_response(202, receipt, {"Location": receipt["status_url"]})
 
+    @routes.options("/v1/events", status_code=204, openapi_extra=HANDSHAKE)
+    async def shake_hands(request: Request) -> Response:
+        """Ask whether events may be sent here, as senders of webhooks do before the first one. The origin in
+        `WebHook-Request-Origin` is granted to who holds a key that may submit, with that key's rate.
+        """
+        headers = headers_of(request)
+        allow = {"Allow": "OPTIONS, POST"}
+        origin = headers.get("webhook-request-origin")
+        if origin is None:
+            return Response(status_code=204, headers=allow)
+        intake.submitter(headers, keyed=False)
+        if _ORIGIN.fullmatch(origin) is None:
+            raise ProblemError(
+                400,
+                "bad_origin",
+                "The origin can't be granted",
+                "Send a host's name in WebHook-Request-Origin, such as events.example.org.",
+                field="WebHook-Request-Origin",
+            )
+        granted = {
+            "WebHook-Allowed-Origin": origin,
+            "WebHook-Allowed-Rate": str(intake.rates.per_minute),
+        }
+        return Response(status_code=204, headers=allow | granted)
+
     return routes
 
 
-def _prepare(intake: Intake, caller: Caller, city: Snapshot, headers: Headers, event: Submission) -> Prepared:
-    return intake.door.prepare(
-        event.raw, caller, city, event=event.key, traceparent=headers.get("traceparent")
-    )
+def _require_once(request: Request) -> None:
+    """Raises 400 for a header of the event that is there twice: which of the two would name the opinion?"""
+    times = Counter(name for name, _ in request.scope["headers"])
+    for name, count in times.items():
+        if count > 1 and (name.startswith(b"ce-") or name == b"content-type"):
+            raise bad_event(f"{name[:40].decode('latin-1')} is there {count} times.")
+
+
+def _prepare(intake: Intake, caller: Caller, city: Snapshot, headers: Headers, event: CloudEvent) -> Prepared:
+    taken = cloudevents.submission(event)
+    traceparent = taken.traceparent or headers.get("traceparent")
+    return intake.door.prepare(taken.raw, caller, city, event=taken.key, traceparent=traceparent)
 
 
 async def _batch(
@@ -63,10 +104,10 @@ async def _batch(
     outcomes: list[Outcome] = []
     for number, event in enumerate(cloudevents.batched(body)):
 
-        def prepare(event: dict[str, Any] = event, number: int = number) -> Prepared:
+        def prepare(event: bytes = event, number: int = number) -> Prepared:
             if number:  # the first is the request, which was charged before it was read
                 intake.require_rate(caller)
-            return _prepare(intake, caller, city, headers, cloudevents.from_json(event))
+            return _prepare(intake, caller, city, headers, cloudevents.structured(event))
 
         outcomes.append(judged(prepare))
     return await results_of(intake, outcomes)

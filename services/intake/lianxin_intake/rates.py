@@ -26,6 +26,11 @@ class Buckets:
         self._keep(name, left - 1.0 if taken else left, now)
         return 0.0 if taken else (1.0 - left) / self._rate
 
+    @property
+    def per_minute(self) -> int:
+        """How many tokens each name gets in a minute, whole and at least one."""
+        return max(1, math.floor(self._rate * 60))
+
     def empty_for(self, name: str) -> float:
         """The seconds until there is a token, without taking one."""
         left = self._filled(name, self._clock())

@@ -27,9 +27,14 @@ def require_type(headers: Headers, accepted: frozenset[str]) -> None:
     given = headers.get("content-type", "")
     if given in accepted and "content-encoding" not in headers:
         return
-    type_, _, parameters = given.partition(";")
-    if type_.strip().lower() not in accepted:
+    if given.partition(";")[0].strip().lower() not in accepted:
         raise _unsupported(f"Send Content-Type: {min(accepted)}; this was {given[:80] or 'none'}.")
+    require_plain(headers)
+
+
+def require_plain(headers: Headers) -> None:
+    """Raises 415 where the body is compressed or not in UTF-8."""
+    parameters = headers.get("content-type", "").partition(";")[2]
     if (
         parameters
         and "charset" in (lower := parameters.lower())
