@@ -35,6 +35,7 @@ from lianxin_intake.generation import LiveTracking
 from lianxin_intake.lists import list_routes
 from lianxin_intake.lookups import DigestLookups
 from lianxin_intake.opening import Opening
+from lianxin_intake.printing import printing_routes
 from lianxin_intake.rates import Buckets
 from lianxin_intake.recent import RecentCommands, RecentOpinions
 from lianxin_intake.residents import resident_routes
@@ -140,6 +141,7 @@ def _add_routes(app: IntakeApp, intake: Intake, secret: bytes) -> None:
         event_routes(intake),
         following_routes(intake),
         list_routes(intake),
+        printing_routes(intake),
         resident_routes(intake, secret),
     )
     app.router.routes[:0] = [route for group in groups for route in group.routes]
