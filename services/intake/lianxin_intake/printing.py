@@ -20,7 +20,7 @@ from lianxin_intake.documentation import printed
 from lianxin_intake.rates import retry_after
 from lianxin_intake.rights import city_of
 
-# The largest street of the sample city has 39. A page takes 7 ms of a processor and 4 kB.
+# The largest street of the sample city has 39. A page takes 5 ms of a processor and 4 kB.
 MOST_POSTERS = 100
 # Behind the one that is being drawn. More would wait longer than people and proxies do.
 MOST_WAITING = 8
