@@ -259,11 +259,11 @@ def _rating() -> tuple[Panel, ...]:
         ),
         Panel(
             "评价 · Ratings by score", "bars",
-            (Query(scored(""), "{{score}}"),), 5, 7,
+            (Query(f"sort_desc({scored('')})", "{{score}}"),), 5, 7,
             "居民的评价，累计。Residents' ratings, in all.", base=BLUE, names=names.SCORES, decimals=0,
         ),
         share(
-            "参评率 · Rated, of the resolved", "opinion.rated", "opinion.resolved",
+            "参评率 · Rated", "opinion.rated", "opinion.resolved",
             "评价 ÷ 办结；沉默不算满意。Silence is no satisfaction.",
             RED, ((0.3, YELLOW), (0.6, GREEN)),
         ),

@@ -83,6 +83,7 @@ def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
             "/v1/opinions", "/v1/opinions:batch", "/v1/events", "/v1/stations?q=x",
             "/v1/topics",
             "/open311/v2/services.json", "/s/S0100", "/t/ABCD-EFGH", "/qr/S0100.svg",
+            "/qr/S0100.pdf?paper=a3", "/qr/region/320213021.pdf",
         )),
         *(("notifier", path) for path in (
             "/v1/inbox?deputy=D1", "/v1/alerts/stream", "/v1/cases/x/actions", "/v1/commands/x",

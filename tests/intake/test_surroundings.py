@@ -70,6 +70,7 @@ def test_with_the_database_down_opinions_are_accepted_and_views_are_503(
     assert (view.status_code, view.json()["code"]) == (503, "projection_unavailable")
     assert int(view.headers["retry-after"]) > 0
     assert api.http.get("/v1/stations").status_code == 200
+    assert api.http.get("/qr/S1.pdf").status_code == 200
 
     database.start()
     url, code = receipt.json()["status_url"], receipt.json()["tracking_code"]

@@ -39,6 +39,7 @@ from lianxin_intake.opening import Opening
 from lianxin_intake.pages.rendering import STATIC
 from lianxin_intake.pages.station import station_page_routes
 from lianxin_intake.pages.tracking_page import tracking_page_routes
+from lianxin_intake.printing import printing_routes
 from lianxin_intake.rates import Buckets
 from lianxin_intake.recent import RecentCommands, RecentOpinions
 from lianxin_intake.residents import resident_routes
@@ -145,6 +146,7 @@ def _add_routes(app: IntakeApp, intake: Intake, secret: bytes) -> None:
         event_routes(intake),
         following_routes(intake),
         list_routes(intake),
+        printing_routes(intake),
         resident_routes(intake, secret),
         station_page_routes(intake, secret),
         tracking_page_routes(intake),

@@ -146,6 +146,27 @@ def spoken(example: dict[str, Any], *, keyed: bool = False) -> Extra:
     }
 
 
+def printed(media_type: str, *statuses: int) -> Extra:
+    """A route that answers with something to print or show, of `media_type`."""
+    meaning = {
+        404: "No station or region has this id, or the region has no station.",
+        422: "A parameter is outside its limits, or the region has too many stations for one document.",
+        503: "No registry yet, or too much is being drawn: ask again after `Retry-After` seconds.",
+    }
+    return {
+        "responses": {
+            "200": {
+                "description": "What was asked for.",
+                "content": {media_type: {"schema": {"type": "string", "format": "binary"}}},
+            },
+            **{
+                str(status): {"description": meaning[status], "content": {MEDIA_TYPE: {}}}
+                for status in statuses
+            },
+        }
+    }
+
+
 VIEW_EXAMPLE = {
     "id": _EXAMPLE_ID,
     "stage": "resolved",

@@ -24,6 +24,7 @@ def test_the_exported_names_are_those_of_the_public_surface() -> None:
     assert [metric_name(metric) for metric in METRICS] == [
         "lianxin_cases",
         "lianxin_opinion_events_total",
+        "lianxin_ratings_total",
         "lianxin_acknowledge_seconds",
         "lianxin_first_response_seconds",
         "lianxin_closure_seconds",
