@@ -222,6 +222,11 @@ def test_a_batch_may_be_empty_and_has_a_bound() -> None:
         assert refused(cloudevents.batched, no_list).status == 400
 
 
+def test_a_batch_beyond_its_bound_is_not_read_to_its_end() -> None:
+    """8 MiB of small values would become 280 MB before they are counted."""
+    assert refused(cloudevents.batched, b"[" + b"1," * 501 + b"no JSON").status == 413
+
+
 def test_an_event_of_a_batch_is_no_larger_than_one_that_comes_alone() -> None:
     body = json.dumps(EVENT | {"data": {"text": "x" * opinion.MAX_BYTES}}).encode()
     assert refused(cloudevents.structured, body).status == 413
