@@ -34,6 +34,7 @@ from lianxin_intake.following import following_routes
 from lianxin_intake.generation import LiveTracking
 from lianxin_intake.lists import list_routes
 from lianxin_intake.lookups import DigestLookups
+from lianxin_intake.open311.routes import open311_routes
 from lianxin_intake.opening import Opening
 from lianxin_intake.rates import Buckets
 from lianxin_intake.recent import RecentCommands, RecentOpinions
@@ -141,6 +142,7 @@ def _add_routes(app: IntakeApp, intake: Intake, secret: bytes) -> None:
         following_routes(intake),
         list_routes(intake),
         resident_routes(intake, secret),
+        open311_routes(intake),
     )
     app.router.routes[:0] = [route for group in groups for route in group.routes]
 
