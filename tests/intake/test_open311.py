@@ -295,6 +295,23 @@ def test_the_document_lists_every_call(api: Running) -> None:
     }
 
 
+def test_the_documents_example_is_accepted(api: Running) -> None:
+    operation = api.http.get("/openapi.json").json()["paths"]["/open311/v2/requests.{form}"]["post"]
+    example = operation["requestBody"]["content"]["application/x-www-form-urlencoded"]["example"]
+    answer = api.http.post("/open311/v2/requests.json", data={**example, "api_key": SUBMIT})
+    assert answer.status_code == 200
+
+
+def test_an_address_that_asks_too_much_is_told_when_to_come_back(
+    city_broker: Broker, database: Database, make_running: Callable[..., Running]
+) -> None:
+    api = make_running("api", city_broker, database.url, "intake_open311_rates").start()
+    answers = (get(api, "requests.json", page_size="1") for _ in range(1000))
+    refused = next(answer for answer in answers if answer.status_code != 200)
+    assert (refused.status_code, codes(refused)) == (429, [429])
+    assert int(refused.headers["retry-after"]) > 0
+
+
 def test_without_a_database_requests_are_accepted_and_reading_is_503(
     city_broker: Broker, make_database: Callable[[], Database], make_running: Callable[..., Running]
 ) -> None:

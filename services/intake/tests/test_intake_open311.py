@@ -8,6 +8,8 @@ from urllib.parse import urlencode
 import msgspec
 import pytest
 from defusedxml import ElementTree
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.datastructures import QueryParams
 
 from lianxin_chassis.problems import ProblemError
@@ -111,7 +113,10 @@ def test_a_description_has_at_most_4000_characters() -> None:
     assert faults(description="路" * 4001) == ["description"]
 
 
-@pytest.mark.parametrize(("lat", "long"), [("31", ""), ("", "120"), ("nan", "1"), ("north", "east")])
+@pytest.mark.parametrize(
+    ("lat", "long"),
+    [("31", ""), ("", "120"), ("nan", "1"), ("1e999", "1"), ("1_0", "１２"), ("north", "east")],
+)
 def test_coordinates_come_in_pairs_of_numbers(lat: str, long: str) -> None:
     given = {name: value for name, value in (("lat", lat), ("long", long)) if value}
     assert set(faults(**given, address_string="")) <= {"lat", "long"}
@@ -144,6 +149,33 @@ def test_a_form_is_read_as_utf8_and_an_empty_argument_is_absent() -> None:
 )
 def test_a_form_that_can_not_be_read_is_refused(raw: bytes) -> None:
     assert [code for code, _ in refused(lambda: saying.read_form(raw))] == [400]
+
+
+ARGUMENTS = st.sampled_from(
+    ["service_code", "lat", "long", "address_string", "address_id", "media_url", "description",
+     "phone", "last_name", "attribute[x]", "attribute[]",
+     *(f"attribute[{code}]" for code in catalogue.ATTRIBUTE_CODES)]
+)  # fmt: skip
+VALUES = st.one_of(
+    st.text(max_size=20),
+    st.sampled_from(["01", "31.5", "S1", "gcj02", "https://x.example"]),
+    st.floats().map(str),
+)
+
+
+@given(st.dictionaries(ARGUMENTS, VALUES))
+def test_whatever_is_said_is_an_opinion_or_an_error(arguments: dict[str, str]) -> None:
+    assert what_came_of({"service_code": "01", **arguments}) in (200, 400, 404)
+
+
+def what_came_of(arguments: dict[str, str]) -> int:
+    try:
+        opinion.read(msgspec.json.encode(saying.body_of(arguments, CITY)))
+    except ProblemError as error:
+        return refusal("xml", error).status_code
+    except opinion.Unreadable as error:
+        return 400 if error.field in ("occurred_at", "location.crs") else 500
+    return 200
 
 
 # --- asked
@@ -269,7 +301,7 @@ def test_a_list_is_a_bare_array_in_json_and_one_element_each_in_xml() -> None:
     assert json.loads(bytes(answer("json", "service_requests", content).body)) == content
     written = answer("xml", "service_requests", content)
     assert written.headers["content-type"] == "text/xml; charset=utf-8"
-    assert bytes(written.body).startswith(b"<?xml version='1.0' encoding='utf-8'?>")
+    assert bytes(written.body).startswith(b'<?xml version="1.0" encoding="UTF-8"?>')
     root = ElementTree.fromstring(bytes(written.body))
     assert root.findtext("request/lat") == "31.5"
     assert root.findtext("request/ok") == "true"

@@ -32,6 +32,7 @@ _MEDIA_TYPES: Mapping[Form, str] = {
     "xml": "text/xml; charset=utf-8",
     "json": "application/json; charset=utf-8",
 }
+_DECLARATION = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 # All that XML 1.0 can't hold, even escaped.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 # The specification knows 400, 403 and 404. What it says nothing about (405, 413, 415, 429, 503) stays.
@@ -116,8 +117,8 @@ def _json(content: Sequence[Item] | Item) -> bytes:
 def _xml(root: str, content: Sequence[Item] | Item) -> bytes:
     element = ElementTree.Element(root)
     _fill(element, content)
-    written: bytes = ElementTree.tostring(element, encoding="utf-8", xml_declaration=True)
-    return written
+    # ElementTree would write the declaration in single quotes, which the specification's examples don't.
+    return _DECLARATION + ElementTree.tostring(element, encoding="unicode").encode()
 
 
 def _fill(element: ElementTree.Element, content: Any) -> None:

@@ -144,7 +144,7 @@ UPDATES: Extra = {
 TOKEN: Extra = {
     "parameters": [_in_path("token"), _FORM, _JURISDICTION],
     "responses": {
-        status: response for status, response in _responses(_OBJECTS, "", 404).items() if status != "200"
+        status: response for status, response in _responses(_OBJECTS, "", 404, 503).items() if status != "200"
     },
 }
 POST: Extra = {

@@ -1,6 +1,5 @@
 """A POST of Open311 as the body of `POST /v1/opinions`: the same door judges both."""
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -19,6 +18,7 @@ MAX_ARGUMENTS = 200
 MEDIA_LINE = "链接 Link: "
 
 _ATTRIBUTE = re.compile(r"attribute\[([^\[\]]+)\](\[\])?")
+_NUMBER = re.compile(r"[+-]?[0-9]{1,3}(\.[0-9]{0,20})?")
 _CJK = re.compile("[\u3400-\u9fff]")
 _LINK = re.compile(r"https?://[^\s\x00-\x1f\x7f-\x9f<>\"]+", re.IGNORECASE)
 
@@ -113,11 +113,10 @@ def _location(arguments: Arguments, attributes: Arguments, found: list[Fault]) -
 
 
 def _number(text: str | None) -> float | None:
-    try:
-        number = float(text or "")
-    except ValueError:
+    """A decimal number; Python's own reading takes underscores, other scripts' digits and `nan` too."""
+    if text is None or _NUMBER.fullmatch(text.strip()) is None:
         return None
-    return number if math.isfinite(number) else None
+    return float(text)
 
 
 def _contact(arguments: Arguments) -> dict[str, str]:
