@@ -1,6 +1,7 @@
 """The repository's contract, on both drivers: Motor, and PyMongo's own client that is to follow it."""
 
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -10,9 +11,9 @@ from lianxin_chassis.marks import Lost
 from lianxin_chassis.settings import Settings
 from lianxin_contracts import ids, inbound, lifecycle
 from lianxin_intake.projection import Tracked, fold
-from lianxin_intake.store import TrackingStore
+from lianxin_intake.store import SHAPE, Selection, TrackingStore
 from lianxin_intake.tracking import TrackingCodes
-from tests.intake.lifecycles import ASSIGNED, SUBMITTED, decided
+from tests.intake.lifecycles import ASSIGNED, DEPUTY, START, SUBMITTED, decided
 from tests.support.databases import Database
 
 CODES = TrackingCodes(b"secret")
@@ -138,3 +139,69 @@ async def test_after_a_drop_nothing_is_answered_until_it_is_built_again(
 
 async def test_what_nobody_has_built_yet_is_not_lost(db: drivers.Database) -> None:
     assert await TrackingStore(db, 1, unmade=True).find(ids.fresh()) is None
+
+
+def submitted_at(at: datetime, *steps: object) -> Tracked:
+    """An opinion of this time, with `steps` an hour after each other."""
+    opinion = ids.fresh()
+    state: Tracked | None = None
+    for number, data in enumerate((SUBMITTED, *steps), 1):
+        state = fold(state, decided(opinion, number, data, at + timedelta(hours=number - 1)))  # type: ignore[arg-type]
+    assert state is not None
+    return state
+
+
+def spanning(days: int, **more: object) -> Selection:
+    return Selection(START, START + timedelta(days=days), **{"limit": 100, **more})  # type: ignore[arg-type]
+
+
+RESOLVED = lifecycle.Resolved(DEPUTY, "solved", "w", 1, START)
+
+
+async def test_a_list_holds_its_span_of_days_newest_first_page_by_page(store: TrackingStore) -> None:
+    days = [submitted_at(START + timedelta(days=day)) for day in range(5)]
+    await store.save(days)
+    assert await store.submitted_within(spanning(3)) == days[3::-1]
+    assert await store.submitted_within(spanning(3, skip=1, limit=2)) == days[2:0:-1]
+
+
+async def test_a_list_can_be_of_one_topic_or_stage(store: TrackingStore) -> None:
+    unsorted, resolved = submitted_at(START), submitted_at(START, ASSIGNED, RESOLVED)
+    await store.save([unsorted, resolved])
+    assert await store.submitted_within(spanning(1, topics=("0101",))) == [resolved]
+    assert await store.submitted_within(spanning(1, stages=("submitted", "triage"))) == [unsorted]
+    (bare,) = await store.submitted_within(spanning(1, stages=("resolved",)), timelines=False)
+    assert (bare.id, bare.timeline) == (resolved.id, ())
+
+
+async def test_what_was_erased_or_never_submitted_is_in_no_list(store: TrackingStore) -> None:
+    erased = submitted_at(START, lifecycle.Erased(inbound.Actor("resident", "resident")))
+    refused = lifecycle.CommandRefused(type="opinion.rated", code="unknown_opinion")
+    await store.save([erased, tracked(ids.fresh(), refused)])
+    assert await store.submitted_within(spanning(1)) == []
+    assert await store.changed_within(spanning(1)) == []
+
+
+async def test_changes_are_listed_in_the_order_in_which_they_came(store: TrackingStore) -> None:
+    late, early = submitted_at(START, ASSIGNED, RESOLVED), submitted_at(START, ASSIGNED)
+    before = submitted_at(START - timedelta(days=1))
+    await store.save([late, early, before])
+    assert await store.changed_within(spanning(1)) == [early, late]
+
+
+async def test_a_list_of_a_dropped_collection_is_no_empty_list(
+    store: TrackingStore, db: drivers.Database
+) -> None:
+    await store.finish()
+    await db.drop_collection("tracking.g1")
+    with pytest.raises(Lost):
+        await store.submitted_within(spanning(1))
+
+
+async def test_a_projection_of_another_shape_is_known_by_its_mark(
+    store: TrackingStore, db: drivers.Database
+) -> None:
+    assert await store.has_shape()
+    await db["tracking.g1"].update_one({"_id": "~mark"}, {"$set": {"shape": SHAPE - 1}})
+    await store.prepare()
+    assert not await store.has_shape()

@@ -23,7 +23,7 @@ from tests.support.wait import eventually
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 OF_THE_FACTS = (
-    "lianxin_cases", "lianxin_opinion_events", "lianxin_acknowledge_seconds",
+    "lianxin_cases", "lianxin_opinion_events", "lianxin_ratings", "lianxin_acknowledge_seconds",
     "lianxin_first_response_seconds", "lianxin_closure_seconds", "lianxin_final_closure_seconds",
 )  # fmt: skip
 

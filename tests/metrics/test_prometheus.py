@@ -65,7 +65,11 @@ class Prometheus:
         return found
 
     def names(self) -> list[str]:
-        suffixes = {"lianxin_cases": [""], "lianxin_opinion_events": ["_total"]}
+        suffixes = {
+            "lianxin_cases": [""],
+            "lianxin_opinion_events": ["_total"],
+            "lianxin_ratings": ["_total"],
+        }
         return [
             name + suffix
             for name in OF_THE_FACTS

@@ -35,6 +35,7 @@ from lianxin_intake.following import following_routes
 from lianxin_intake.generation import LiveTracking
 from lianxin_intake.lists import list_routes
 from lianxin_intake.lookups import DigestLookups
+from lianxin_intake.open311.routes import open311_routes
 from lianxin_intake.opening import Opening
 from lianxin_intake.pages.rendering import STATIC
 from lianxin_intake.pages.station import station_page_routes
@@ -150,6 +151,7 @@ def _add_routes(app: IntakeApp, intake: Intake, secret: bytes) -> None:
         resident_routes(intake, secret),
         station_page_routes(intake, secret),
         tracking_page_routes(intake),
+        open311_routes(intake),
     )
     app.router.routes[:0] = [route for group in groups for route in group.routes]
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

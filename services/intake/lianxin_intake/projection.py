@@ -20,6 +20,9 @@ SUBMITTED = "opinion.submitted"
 # The parts whose words are written for the resident, or by him. Notes between deputies and staff are not.
 RESIDENTS_WORDS = frozenset({"opinion", "answer", "resolve", "rating"})
 
+# The stages in which the resident has been answered: what other systems call closed.
+FINISHED: frozenset[decided.Stage] = frozenset({"resolved", "rated", "closed"})
+
 
 class Step(Struct, frozen=True, omit_defaults=True):
     """One line of the timeline: when, the lifecycle type, the part that holds its words, and values for the
@@ -35,7 +38,8 @@ class Tracked(Struct, frozen=True, kw_only=True):
     """One opinion after lifecycle event number `sequence`.
 
     `opened` is False for an id of which only refusals are known: nobody submitted it. `due` is when the
-    answer is due; `holder` the deputy who has it, or had it last.
+    answer is due; `holder` the deputy who has it, or had it last. `near` is its place, rounded to about
+    100 m. `updated_at` is when the stage last changed, `closed_at` since when it is one of `FINISHED`.
     """
 
     id: str
@@ -48,6 +52,10 @@ class Tracked(Struct, frozen=True, kw_only=True):
     language: str = "zh"
     topic: str | None = None
     grid: str | None = None
+    street: str | None = None
+    near: decided.RoundedPlace | None = None
+    updated_at: Moment | None = None
+    closed_at: Moment | None = None
     holder: str | None = None
     due: Moment | None = None
     rating: Score | None = None
@@ -77,10 +85,19 @@ def fold(before: Tracked | None, event: Event) -> Tracked | None:
     tracked = before if before is not None else Tracked(id=event.subject, sequence=0)
     effect = _EFFECTS.get(type(event.data))
     changes = effect(tracked, event.data, event.time) if effect is not None else {}
+    changes |= _dates(tracked, changes, event.time)
     step = _step(event)
     if step is not None:
         changes["timeline"] = _with(tracked.timeline, step)
     return replace(tracked, sequence=event.sequence, **changes)
+
+
+def _dates(tracked: Tracked, changes: Changes, at: datetime) -> Changes:
+    """The dates that a change of stage brings with it."""
+    if "stage" not in changes:
+        return {}
+    closed_at = (tracked.closed_at or at) if changes["stage"] in FINISHED else None
+    return {"updated_at": at, "closed_at": closed_at}
 
 
 def _submitted(tracked: Tracked, data: decided.Submitted, at: datetime) -> Changes:
@@ -90,8 +107,10 @@ def _submitted(tracked: Tracked, data: decided.Submitted, at: datetime) -> Chang
         "digest": data.digest,
         # The first counts: an opinion that could not be read at first is submitted again when it can be.
         "submitted_at": tracked.submitted_at or at,
+        "updated_at": tracked.updated_at or at,
         "language": data.language,
         "topic": data.topic,
+        "near": data.near,
     }
 
 
@@ -100,6 +119,7 @@ def _triaged(tracked: Tracked, data: decided.Triaged, _: datetime) -> Changes:
         "stage": "triage",
         "holder": None,
         "grid": data.grid or tracked.grid,
+        "street": data.street or tracked.street,
         "topic": data.topic or tracked.topic,
     }
 
@@ -109,6 +129,7 @@ def _assigned(_: Tracked, data: decided.Assigned, __: datetime) -> Changes:
         "stage": "assigned",
         "holder": data.assignee,
         "grid": data.grid,
+        "street": data.street,
         "topic": data.topic,
         "due": data.due.resolve,
     }

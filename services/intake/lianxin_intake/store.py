@@ -6,11 +6,12 @@ where it is missing the collection was dropped, and every question raises `Lost`
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import msgspec
-from pymongo import ASCENDING, DeleteMany, DeleteOne, IndexModel, ReplaceOne
+from pymongo import ASCENDING, DESCENDING, DeleteMany, DeleteOne, IndexModel, ReplaceOne
 from pymongo.errors import BulkWriteError, PyMongoError
 
 from lianxin_chassis.counting import DocumentCount
@@ -19,6 +20,7 @@ from lianxin_chassis.generations import collection_name
 from lianxin_chassis.lookups import find_in
 from lianxin_chassis.marks import BUILT, MARK, Lost, mark, mark_new, marked, state_of
 from lianxin_chassis.outages import outage
+from lianxin_contracts.lifecycle import Stage
 from lianxin_contracts.words import key as words_key
 from lianxin_intake.projection import Tracked
 from lianxin_intake.tracking import TrackingCodes, fingerprint, normalised
@@ -26,8 +28,24 @@ from lianxin_intake.tracking import TrackingCodes, fingerprint, normalised
 TRACKING = "tracking"
 WORDS = "words"
 BASES = (TRACKING, WORDS)
+# The shape of what is stored. Raised when a reader needs what older documents lack: a worker that finds a
+# projection of another shape rebuilds it before it goes on, beside the one that is read.
+SHAPE = 2
 _DUPLICATE_KEY = 11000
 _OWN = ("_id", "code")  # what a document has beside the fields of `Tracked`
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which opinions a list holds: submitted (or, for `changed`, last changed) from `start` to `end`, both
+    included; of these topics and stages where any are named; at most `limit` after the first `skip`."""
+
+    start: datetime
+    end: datetime
+    limit: int
+    skip: int = 0
+    topics: tuple[str, ...] = ()
+    stages: tuple[Stage, ...] = ()
 
 
 class TrackingStore:
@@ -47,11 +65,15 @@ class TrackingStore:
 
     async def prepare(self) -> None:
         """Make the marks, of what is being built, and the indexes. Safe to repeat."""
-        await mark_new(self._tracking, opened=False)  # so that it is not counted, see `submitted`
+        # Not opened, so that the mark is not counted: see `submitted`.
+        await mark_new(self._tracking, opened=False, shape=SHAPE)
         await mark_new(self._words)
         await self._tracking.create_indexes(
             [
                 IndexModel([("code", ASCENDING)], name="code"),
+                IndexModel([("submitted_at", DESCENDING)], name="submitted_at"),
+                IndexModel([("topic", ASCENDING), ("submitted_at", DESCENDING)], name="topic"),
+                IndexModel([("updated_at", ASCENDING)], name="updated_at"),
                 # Few: ids that somebody rated or supported and nobody submitted. See `submitted`.
                 IndexModel(
                     [("opened", ASCENDING)], name="unopened", partialFilterExpression={"opened": False}
@@ -63,6 +85,11 @@ class TrackingStore:
     async def state(self) -> str | None:
         """`built`, `building`, or None where a collection was dropped or never made."""
         return await state_of((self._tracking, self._words))
+
+    async def has_shape(self) -> bool:
+        """Whether it was begun with the present `SHAPE`."""
+        document = await self._tracking.find_one({"_id": MARK})
+        return document is not None and document.get("shape") == SHAPE
 
     async def finish(self) -> None:
         """Everything that the log held is in here."""
@@ -79,6 +106,39 @@ class TrackingStore:
     async def find(self, opinion: str) -> Tracked | None:
         """What is known of `opinion`."""
         return (await self.load([opinion])).get(opinion)
+
+    async def submitted_within(self, wanted: Selection, *, timelines: bool = True) -> list[Tracked]:
+        """The opinions of `wanted` that are not erased, the newest submission first. `timelines` False
+        leaves these empty: they are most of a document."""
+        condition: dict[str, Any] = {"submitted_at": {"$gte": wanted.start, "$lte": wanted.end}}
+        if wanted.topics:
+            condition["topic"] = {"$in": list(wanted.topics)}
+        if wanted.stages:
+            condition["stage"] = {"$in": list(wanted.stages)}
+        order = [("submitted_at", DESCENDING), ("_id", DESCENDING)]
+        return await self._list(condition, order, wanted, timelines=timelines)
+
+    async def changed_within(self, wanted: Selection) -> list[Tracked]:
+        """The opinions, none erased, whose stage changed since `wanted.start` and that were there at
+        `wanted.end`, in the order of their last change. Topics and stages are not looked at."""
+        condition = {"updated_at": {"$gte": wanted.start}, "submitted_at": {"$lte": wanted.end}}
+        return await self._list(condition, [("updated_at", ASCENDING), ("_id", ASCENDING)], wanted)
+
+    async def _list(
+        self,
+        condition: Mapping[str, Any],
+        order: Sequence[tuple[str, int]],
+        wanted: Selection,
+        *,
+        timelines: bool = True,
+    ) -> list[Tracked]:
+        cursor = self._tracking.find(
+            {**condition, "opened": True, "erased": False}, None if timelines else {"timeline": 0}
+        )
+        documents = await cursor.sort(list(order)).skip(wanted.skip).limit(wanted.limit).to_list(None)
+        if not self.unmade and await marked(self._tracking) is None:
+            raise Lost(TRACKING)
+        return [_tracked(document) for document in documents]
 
     async def _marked_of(self, collection: Collection, ids: Iterable[str]) -> list[Document]:
         """The documents of `ids`. Raises `Lost` where the mark is not found with them."""

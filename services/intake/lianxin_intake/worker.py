@@ -91,19 +91,22 @@ async def _build(
 async def _whole_store(
     settings: IntakeSettings, db: Database, publisher: Publisher, generations: Generations
 ) -> TrackingStore:
-    """The live generation, built again first where something of it was dropped."""
+    """The live generation, built again first where something of it was dropped or has an older shape."""
     while True:
         store = _store(settings, db, await generations.live())
         if await _is_whole(settings, store):
             return store
-        log.warning("the tracking projection is not whole and is rebuilt", generation=store.generation)
+        log.warning(
+            "the tracking projection is not whole or of an older shape, and is rebuilt",
+            generation=store.generation,
+        )
         await _build(settings, db, publisher, log.info, linger_s=0)
 
 
 async def _is_whole(settings: IntakeSettings, store: TrackingStore) -> bool:
-    """True when everything was built and nothing dropped; where there is nothing to build from, it is built
-    now."""
-    if await store.state() == BUILT:
+    """True when everything was built in the present shape and nothing dropped; where there is nothing to
+    build from, it is built now."""
+    if await store.state() == BUILT and await store.has_shape():
         return True
     offsets = await committed(settings, group_name(settings.service, store.generation), TOPICS)
     if any(end > 0 for _, _, end in offsets.values()):

@@ -82,6 +82,7 @@ class Route:
             tracking=cast(Any, None),  # the route reads no projection
             rates=Buckets(rate, burst, clock=lambda: 0.0),
             opening=cast(Any, None),
+            page_posts=cast(Any, None),
             public_url="http://intake",
             deadline_s=1,
         )

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lianxin_contracts import inbound, lifecycle, registry
 from lianxin_contracts.envelope import Event
@@ -211,3 +212,25 @@ def test_the_language_is_the_readers_then_the_opinions_then_chinese(
     header: str | None, own: str, language: str
 ) -> None:
     assert language_of(header, own) == language
+
+
+def test_a_resolved_opinion_is_closed_since_it_was_resolved_whatever_comes_after() -> None:
+    rated = after(SUBMITTED, ASSIGNED, RESOLVED, lifecycle.Rated("satisfied"))
+    assert rated.closed_at == START + timedelta(hours=2)
+    assert rated.updated_at == START + timedelta(hours=3)
+
+
+def test_a_reopened_opinion_is_not_closed() -> None:
+    reopened = lifecycle.Reopened(times=1, assignee="D1", due=DUE)
+    assert after(SUBMITTED, ASSIGNED, RESOLVED, reopened).closed_at is None
+
+
+def test_what_does_not_change_the_stage_is_no_update() -> None:
+    seen = after(SUBMITTED, ASSIGNED, lifecycle.ContactRevealed(DEPUTY), lifecycle.Answered(DEPUTY, "w"))
+    assert seen.updated_at == START + timedelta(hours=1)
+
+
+def test_the_street_and_the_rounded_place_are_kept() -> None:
+    near = lifecycle.RoundedPlace(31.569, 120.299)
+    placed = after(replace(SUBMITTED, near=near), ASSIGNED)
+    assert (placed.street, placed.near) == ("S", near)
