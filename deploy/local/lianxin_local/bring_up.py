@@ -221,7 +221,7 @@ def summary(stack: Stack) -> list[str]:
     """What to open and which keys to use."""
     keys = demo_keys_of(stack.home)
     return [
-        f"intake    {stack.url('intake')}      POST /v1/opinions   pages /s/{{station}}   docs /docs",
+        f"intake    {stack.url('intake')}      POST /v1/opinions   a station's page /s/S0100   docs /docs",
         f"router    {stack.url('router')}      health and metrics",
         f"notifier  {stack.url('notifier')}      deputies' inbox /inbox   docs /docs",
         f"metrics   {stack.url('metrics')}      reports /v1/reports/day   docs /docs",
