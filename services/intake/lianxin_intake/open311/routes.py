@@ -10,11 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lianxin_chassis.logs import get_logger
 from lianxin_chassis.problems import ProblemError
 from lianxin_contracts.registry import Snapshot
 from lianxin_intake import opinion
 from lianxin_intake.context import Intake
+from lianxin_intake.following import told_when_unreadable
 from lianxin_intake.identity import is_opinion_id
 from lianxin_intake.open311 import asking, catalogue, documentation, saying, showing
 from lianxin_intake.open311.answers import Form, answer, form_of
@@ -25,14 +25,11 @@ from lianxin_intake.rates import Buckets, retry_after
 from lianxin_intake.reading import headers_of, idempotency_key, read_body, require_type
 from lianxin_intake.rights import city_of
 from lianxin_intake.sentences import Language, language_of
-from lianxin_intake.store import Selection, TrackingStore, unreadable
-
-log = get_logger(__name__)
+from lianxin_intake.store import Selection, TrackingStore
 
 T = TypeVar("T")
 
 FORM_URLENCODED = frozenset({"application/x-www-form-urlencoded"})
-_RETRY_AFTER_S = 5
 # Anonymous reads per second and address on this instance, and how many may come at once. A list of a thousand
 # requests costs up to 85 ms of processor time (XML with extensions), one request next to nothing.
 READS_PER_S, LISTS_PER_S = 10.0, 2.0
@@ -210,19 +207,8 @@ async def _by_id(intake: Intake, ids: list[str]) -> list[Tracked]:
 
 async def _read(intake: Intake, question: Callable[[TrackingStore], Awaitable[T]]) -> T:
     """What the projection answers. Raises 503 while it can't be read."""
-    try:
+    with told_when_unreadable():
         return await question(await intake.tracking.store())
-    except Exception as error:
-        if not unreadable(error):
-            raise
-        log.warning("the projection can't be read", error=repr(error))
-        raise ProblemError(
-            503,
-            "projection_unavailable",
-            "The state of requests can't be read at the moment",
-            f"Requests are accepted all the same. Ask again in {_RETRY_AFTER_S} seconds.",
-            headers={"Retry-After": str(_RETRY_AFTER_S)},
-        ) from None
 
 
 def _unknown() -> ProblemError:
