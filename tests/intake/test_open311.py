@@ -15,8 +15,8 @@ from lianxin_contracts import ids, inbound, lifecycle, topics
 from lianxin_contracts.envelope import Event
 from tests.intake.lifecycles import ASSIGNED, DEPUTY, RESIDENT, START, SUBMITTED, history, written
 from tests.intake.running import PRIVATE_KEY, Running
-from tests.intake.small_city import GRID, NO_SCOPE, REVOKED, SUBMIT
-from tests.intake.topics import said_of, write
+from tests.intake.small_city import GRID, NO_SCOPE, REVOKED, SUBMIT, load_city
+from tests.intake.topics import ensure_topics, said_of, write
 from tests.support.brokers import Broker
 from tests.support.databases import Database
 from tests.support.wait import eventually
@@ -325,11 +325,14 @@ def test_without_a_database_requests_are_accepted_and_reading_is_503(
 
 
 def test_a_projection_of_an_older_shape_is_rebuilt_when_the_worker_starts(
-    city_broker: Broker, database: Database, make_running: Callable[..., Running]
+    make_kafka: Callable[[], Broker], database: Database, make_running: Callable[..., Running]
 ) -> None:
-    opinion = resolved_case(city_broker)
+    broker = make_kafka()  # its own: workers of one service share a group, whatever their database
+    ensure_topics(broker.bootstrap)
+    load_city(broker.bootstrap)
+    opinion = resolved_case(broker)
     name = "intake_shape"
-    worker = make_running("worker", city_broker, database.url, name).start()
+    worker = make_running("worker", broker, database.url, name).start()
     with MongoClient(database.url) as client:
         db = client[name]
 
