@@ -1,6 +1,7 @@
 """Intake's two processes for tests, on a broker and a database of the test's choice."""
 
 import base64
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,15 @@ from tests.support.processes import Spawned
 from tests.support.wait import eventually
 
 SECRET = "a tracking secret for tests"
+# Two Official Accounts, one with encryption and one without.
+WECHAT = {
+    "wechat": {
+        "token": "QDG6eK",
+        "app_id": "wx5823bf96d3bd56c7",
+        "aes_key": "jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C",
+    },
+    "wechat-plain": {"token": "plain-token", "app_id": "wx0000000000000000"},
+}
 PRIVATE_KEY = PrivateKey(b"\x07" * 32)
 
 
@@ -41,6 +51,7 @@ class Running:
             "LIANXIN_CODE_READS_BURST": "1000000",
             "LIANXIN_TRACKING_SECRET": SECRET,
             "LIANXIN_CONTACT_PUBLIC_KEY": base64.b64encode(bytes(PRIVATE_KEY.public_key)).decode(),
+            "LIANXIN_WECHAT": json.dumps(WECHAT),
             **{f"LIANXIN_{name.upper()}": value for name, value in env.items()},
         }
         self.http = httpx.Client(base_url=self.url, timeout=30)

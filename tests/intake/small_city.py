@@ -29,6 +29,9 @@ RECORDS = (
     ("channel", registry.Channel("app", "App")),
     ("channel", registry.Channel("qr", "站点二维码", "page")),
     ("channel", registry.Channel("other", "Other")),
+    ("channel", registry.Channel("wechat", "微信公众号", "wechat")),
+    ("channel", registry.Channel("wechat-plain", "微信公众号（明文）", "wechat")),
+    ("channel", registry.Channel("mail", "Mail", "mail")),
     ("channel", registry.Channel("desk", "Phone desk", entry="desk")),
 )
 KEYS = (

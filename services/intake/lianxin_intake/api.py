@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import httpx
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
@@ -33,6 +34,7 @@ from lianxin_intake.door import Door
 from lianxin_intake.events import event_routes
 from lianxin_intake.following import following_routes
 from lianxin_intake.generation import LiveTracking
+from lianxin_intake.keeping import NoPhotos
 from lianxin_intake.lists import list_routes
 from lianxin_intake.lookups import DigestLookups
 from lianxin_intake.open311.routes import open311_routes
@@ -46,8 +48,13 @@ from lianxin_intake.recent import RecentCommands, RecentOpinions
 from lianxin_intake.residents import resident_routes
 from lianxin_intake.settings import IntakeSettings
 from lianxin_intake.submitting import submission_routes
+from lianxin_intake.wechat.routes import talking_of, wechat_routes
+from lianxin_intake.wechat.talking import Talking
 
 log = get_logger(__name__)
+
+# How long an outside provider may take over one step of an answer, seconds.
+OUTSIDE_S = 3.0
 
 DESCRIPTION = (
     "Where every opinion enters. Channels post with `Authorization: Bearer <channel key>`. Errors are "
@@ -95,13 +102,17 @@ def create_app(settings: IntakeSettings) -> FastAPI:
             public_url=settings.public_url or f"http://{settings.http_host}:{settings.http_port}",
             deadline_s=settings.publish_deadline_s,
         )
-        _add_routes(app, intake, secret)
+        outside = httpx.AsyncClient(timeout=OUTSIDE_S, trust_env=False)
+        talking = talking_of(settings, intake, db, NoPhotos(), outside, secret)
+        _add_routes(app, intake, secret, talking)
         await publisher.start()
         background = [
             essential(registry.run(), "registry"),
             essential(tracking.follow(), "tracking generation"),
             essential(topics_checked.run(), "topics check"),
         ]
+        if settings.wechat:
+            background.append(essential(talking.run(), "wechat"))
         try:
             yield
         finally:
@@ -110,6 +121,7 @@ def create_app(settings: IntakeSettings) -> FastAPI:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
             await publisher.stop()
+            await outside.aclose()
             await close_database(db)
 
     app = IntakeApp(
@@ -134,7 +146,7 @@ def create_app(settings: IntakeSettings) -> FastAPI:
     return app
 
 
-def _add_routes(app: IntakeApp, intake: Intake, secret: bytes) -> None:
+def _add_routes(app: IntakeApp, intake: Intake, secret: bytes, talking: Talking) -> None:
     """Put the routes in front: they are tried in order, and an included router costs each request that passes
     it 15 us."""
     submitting = submission_routes(intake)
@@ -152,6 +164,7 @@ def _add_routes(app: IntakeApp, intake: Intake, secret: bytes) -> None:
         station_page_routes(intake, secret),
         tracking_page_routes(intake),
         open311_routes(intake),
+        wechat_routes(talking),
     )
     app.router.routes[:0] = [route for group in groups for route in group.routes]
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

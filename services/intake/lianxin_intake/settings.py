@@ -3,6 +3,7 @@
 from pydantic import Field, SecretStr
 
 from lianxin_chassis.settings import Settings
+from lianxin_intake.wechat.accounts import WechatAccount
 
 
 class IntakeSettings(Settings):
@@ -39,3 +40,9 @@ class IntakeSettings(Settings):
     remembered_opinions: int = Field(default=50_000, ge=1)
     # How long a rebuild goes on after the switch, until the workers have taken over its group, seconds.
     rebuild_handover_s: float = Field(default=15.0, ge=0)
+
+    # WeChat Official Accounts by the channel that they are in the registry, as a JSON object: docs/wechat.md.
+    wechat: dict[str, WechatAccount] = Field(default_factory=dict)
+    wechat_api: str = "https://api.weixin.qq.com"
+    # Where the address that a message gives for its picture may lead, subdomains included.
+    wechat_picture_hosts: tuple[str, ...] = ("qpic.cn",)

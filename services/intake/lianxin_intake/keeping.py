@@ -1,0 +1,20 @@
+"""The port by which channels that bring pictures as bytes (WeChat, mail) have them kept as attachments."""
+
+from typing import Protocol
+
+
+class PhotoKeeper(Protocol):
+    """Keeps pictures, so that an opinion may name them."""
+
+    async def keep(self, picture: bytes) -> str | None:
+        """The id of the attachment that `picture` was kept as; None where it is none that is taken. Raises
+        what `outages.outage` tells to be a fault of the surroundings."""
+
+
+class NoPhotos:
+    """Takes no picture: what brings some says that they were left out."""
+
+    async def keep(self, picture: bytes) -> str | None:
+        """Always None."""
+        del picture
+        return None
