@@ -16,6 +16,7 @@ TEMPLATE = ROOT / ".env.example"
 PROCESSES = {
     "intake-api": "lianxin_intake.api",
     "intake-worker": "lianxin_intake.worker",
+    "intake-mail": "lianxin_intake.mail",
     "router-worker": "lianxin_router.worker",
     "notifier-api": "lianxin_notifier.api",
     "notifier-worker": "lianxin_notifier.worker",

@@ -16,7 +16,7 @@ from tests.support.processes import Spawned
 from tests.support.wait import eventually
 
 ENTRIES = {
-    "services/intake": ("lianxin_intake.api", "lianxin_intake.worker"),
+    "services/intake": ("lianxin_intake.api", "lianxin_intake.worker", "lianxin_intake.mail"),
     "services/router": ("lianxin_router.worker",),
     "services/notifier": ("lianxin_notifier.api", "lianxin_notifier.worker"),
     "services/metrics": ("lianxin_metrics.api", "lianxin_metrics.worker"),

@@ -3,6 +3,7 @@
 import itertools
 import os
 import time
+from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape
 
 import httpx
@@ -44,19 +45,28 @@ class Platform:
         return (api or self.api).http.post(self.path, params=self.query(encrypted), content=body)
 
     def reply_of(self, answer: httpx.Response, openid: str) -> str:
-        """The text that the person sees; "" for none."""
+        """The text that the person `openid` sees; "" for none."""
         assert answer.status_code == 200, answer.text
         if answer.text == "success":
             return ""
+        document = self.document_of(answer)
+        assert document.findtext("ToUserName") == openid
+        assert document.findtext("MsgType") == "text"
+        return document.findtext("Content") or ""
+
+    def text_of(self, answer: httpx.Response) -> str:
+        """The text that whoever wrote sees."""
+        return self.document_of(answer).findtext("Content") or ""
+
+    def document_of(self, answer: httpx.Response) -> Element:
+        """The reply, opened and its signature checked."""
         document = ElementTree.fromstring(answer.content)
         if self.key is not None:
             encrypted = document.findtext("Encrypt") or ""
             parts = (document.findtext("TimeStamp") or "", document.findtext("Nonce") or "", encrypted)
             assert is_signed(document.findtext("MsgSignature") or "", self.account["token"], *parts)
             document = ElementTree.fromstring(decrypt(encrypted, self.key, self.account["app_id"]))
-        assert document.findtext("ToUserName") == openid
-        assert document.findtext("MsgType") == "text"
-        return document.findtext("Content") or ""
+        return document
 
 
 class Person:

@@ -6,15 +6,16 @@ from typing import Protocol
 class PhotoKeeper(Protocol):
     """Keeps pictures, so that an opinion may name them."""
 
-    async def keep(self, picture: bytes) -> str | None:
-        """The id of the attachment that `picture` was kept as; None where it is none that is taken. Raises
-        what `outages.outage` tells to be a fault of the surroundings."""
+    async def keep(self, picture: bytes, channel: str, name: str) -> str | None:
+        """The id of the attachment that `picture` was kept as for `channel`; None where it is none that is
+        taken. The same picture under the same `name` again gets the same id, so that what is sent again says
+        the same. Raises what `outages.outage` tells to be a fault of the surroundings."""
 
 
 class NoPhotos:
     """Takes no picture: what brings some says that they were left out."""
 
-    async def keep(self, picture: bytes) -> str | None:
+    async def keep(self, picture: bytes, channel: str, name: str) -> str | None:
         """Always None."""
-        del picture
+        del picture, channel, name
         return None

@@ -46,3 +46,14 @@ class IntakeSettings(Settings):
     wechat_api: str = "https://api.weixin.qq.com"
     # Where the address that a message gives for its picture may lead, subdomains included.
     wechat_picture_hosts: tuple[str, ...] = ("qpic.cn",)
+
+    # Mail: where the listener is, and the channel behind each address, as a JSON object: docs/mail.md.
+    mail_host: str = "127.0.0.1"
+    mail_port: int = Field(default=8025, ge=0, le=65_535)
+    mail_name: str = "localhost"
+    mail_addresses: dict[str, str] = Field(default_factory=dict)
+    # Of a whole mail in transport form: nine photos of a phone, and a third more by base64.
+    mail_max_bytes: int = Field(default=32 * 1024 * 1024, ge=64 * 1024)
+    # Who takes the receipts; without one none are sent.
+    mail_relay_host: str = ""
+    mail_relay_port: int = Field(default=25, ge=1, le=65_535)

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from lianxin_contracts.inbound import MAX_TEXT
+from lianxin_intake.cleaning import clean_text
 
 # A draft that nobody added to for so long is dropped, and the person is told at the next message.
 IDLE = timedelta(hours=1)
@@ -23,10 +24,6 @@ MAX_PICTURES = 9
 MAX_OUTGOING = 3  # opinions that wait for the broker; more would only wait longer
 KEPT_SENT = 5
 KEPT_HANDLED = 30  # WeChat retries within 15 s; nobody writes that many messages in between
-
-_UNWANTED = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff]"
-)
 
 Kind = Literal[
     "welcome", "station", "unknown_station", "gathered", "pointed", "pictured", "no_pictures", "unsupported",
@@ -315,7 +312,7 @@ def _gather(
             pictures = (*draft.pictures, attachment)
             return _grown(current, msgspec.structs.replace(draft, pictures=pictures), "pictured", now)
         case Pointed(lat, lon, label):
-            point = Point(lat, lon, _UNWANTED.sub("", label))
+            point = Point(lat, lon, clean_text(label))
             return _grown(current, msgspec.structs.replace(draft, point=point), "pointed", now)
         case Showed() | Unpictured():
             return current, Reply("no_pictures")
@@ -327,7 +324,7 @@ def _gather(
 
 def _write(current: Conversation, text: str, now: datetime) -> tuple[Conversation, Reply]:
     draft = current.draft
-    clean = _UNWANTED.sub("", text).strip()
+    clean = clean_text(text)
     if not clean:
         return current, Reply("help")
     if len(draft.texts) >= MAX_PARTS or len(draft.text) + len(clean) + 1 > MAX_TEXT:

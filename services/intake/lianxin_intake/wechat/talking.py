@@ -137,7 +137,7 @@ class Talking:
                 await self._hand_in_all(kept, channel, city)
 
     async def _answer(self, id_: str, channel: Channel, city: Snapshot, message: Message) -> str:
-        said = await self._with_picture(channel.id, message.said)
+        said = await self._with_picture(channel.id, message.said, self.hashed(id_, message.name))
         turn = await self._turn(id_, channel.id, message.name, said, city)
         if turn.conversation.outgoing:
             await self._hand_in_all(Kept(id_, channel.id, 0, turn.conversation), channel, city)
@@ -171,14 +171,14 @@ class Talking:
                 return changed
         raise TimeoutError("a conversation changes all the time")
 
-    async def _with_picture(self, channel: str, said: Said) -> Said:
+    async def _with_picture(self, channel: str, said: Said, name: str) -> Said:
         """`said`, a picture fetched and kept. One that can't be had in time is told, to be sent again."""
         if not isinstance(said, Showed):
             return said
         try:
             async with asyncio.timeout(PICTURE_S):
                 attachment = await self._keeper.keep(
-                    await self._pictures.fetch(channel, said.media_id, said.url)
+                    await self._pictures.fetch(channel, said.media_id, said.url), channel, name
                 )
         except Unfetched as error:
             log.warning("a picture can't be fetched", channel=channel, why=str(error))

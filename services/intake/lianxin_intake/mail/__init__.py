@@ -1,0 +1,1 @@
+"""Mail as a channel: an SMTP listener behind the city's own mail server. `docs/mail.md`."""
