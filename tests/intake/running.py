@@ -14,6 +14,7 @@ from tests.support.processes import Spawned
 from tests.support.wait import eventually
 
 SECRET = "a tracking secret for tests"
+LINK_SECRET = "a link secret for tests"
 PRIVATE_KEY = PrivateKey(b"\x07" * 32)
 
 
@@ -40,6 +41,7 @@ class Running:
             # Tests ask as fast as they can; those of the limits set their own.
             "LIANXIN_CODE_READS_BURST": "1000000",
             "LIANXIN_TRACKING_SECRET": SECRET,
+            "LIANXIN_LINK_SECRET": LINK_SECRET,
             "LIANXIN_CONTACT_PUBLIC_KEY": base64.b64encode(bytes(PRIVATE_KEY.public_key)).decode(),
             **{f"LIANXIN_{name.upper()}": value for name, value in env.items()},
         }

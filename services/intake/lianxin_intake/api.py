@@ -7,6 +7,7 @@ where an opinion stands and, where that is quick, to tell a conflict at once.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 from fastapi import FastAPI
@@ -24,7 +25,7 @@ from lianxin_chassis.process import run_api
 from lianxin_chassis.publisher import Publisher
 from lianxin_chassis.registry import RegistryFollower
 from lianxin_intake.application import IntakeApp
-from lianxin_intake.attachments import NoAttachments
+from lianxin_intake.attachments import AttachmentIds
 from lianxin_intake.batch import batch_routes
 from lianxin_intake.contact import ContactSealer
 from lianxin_intake.context import Intake
@@ -40,6 +41,9 @@ from lianxin_intake.opening import Opening
 from lianxin_intake.pages.rendering import STATIC
 from lianxin_intake.pages.station import station_page_routes
 from lianxin_intake.pages.tracking_page import tracking_page_routes
+from lianxin_intake.photos.desk import PhotoDesk
+from lianxin_intake.photos.routes import photo_routes
+from lianxin_intake.photos.store import PhotoStore
 from lianxin_intake.printing import printing_routes
 from lianxin_intake.rates import Buckets
 from lianxin_intake.recent import RecentCommands, RecentOpinions
@@ -68,10 +72,17 @@ def create_app(settings: IntakeSettings) -> FastAPI:
         db = open_database(settings)
         tracking = LiveTracking(db)
         recent = RecentOpinions(settings.remembered_opinions)
+        photos = PhotoDesk(
+            AttachmentIds(secret),
+            PhotoStore(db),
+            secret,
+            links=settings.link_secret.get_secret_value().encode(),
+            unnamed_for=timedelta(hours=settings.unnamed_photos_hours),
+        )
         door = Door(
             secret,
             sealer,
-            NoAttachments(),
+            photos,
             publisher,
             recent,
             DigestLookups(tracking.digests),
@@ -92,6 +103,8 @@ def create_app(settings: IntakeSettings) -> FastAPI:
                 commands=Buckets(settings.code_commands_per_minute / 60, settings.code_commands_burst),
             ),
             page_posts=Buckets(settings.page_posts_per_minute / 60, settings.page_posts_burst),
+            photos=photos,
+            photo_rates=Buckets(settings.photos_per_minute / 60, settings.photos_burst),
             public_url=settings.public_url or f"http://{settings.http_host}:{settings.http_port}",
             deadline_s=settings.publish_deadline_s,
         )
@@ -109,6 +122,7 @@ def create_app(settings: IntakeSettings) -> FastAPI:
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
+            await photos.close()
             await publisher.stop()
             await close_database(db)
 
@@ -152,6 +166,7 @@ def _add_routes(app: IntakeApp, intake: Intake, secret: bytes) -> None:
         station_page_routes(intake, secret),
         tracking_page_routes(intake),
         open311_routes(intake),
+        photo_routes(intake, secret),
     )
     app.router.routes[:0] = [route for group in groups for route in group.routes]
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

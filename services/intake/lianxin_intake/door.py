@@ -57,8 +57,11 @@ class KnownDigests(Protocol):
 class Attachments(Protocol):
     """Tells the ids of uploads that were made here."""
 
-    def issued(self, attachment: str) -> bool:
-        """Whether `attachment` is the id of an upload."""
+    def issued(self, attachment: str, channel: str) -> bool:
+        """Whether `attachment` is the id of an upload by `channel`."""
+
+    def claimed(self, attachments: Sequence[str]) -> None:
+        """Opinions that name `attachments` were accepted. Returns at once, never raises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ class Prepared:
     digest: str
     at: datetime
     record: OutRecord
+    attachments: tuple[str, ...] = ()
 
 
 class Door:
@@ -130,7 +134,7 @@ class Door:
         found += [
             Fault("attachments", "unknown_attachment", f"No upload has the id {attachment[:80]!r}.")
             for attachment in body.attachments
-            if not self._attachments.issued(attachment)
+            if not self._attachments.issued(attachment, caller.channel.id)
         ]
         if found:
             raise invalid(found)
@@ -190,6 +194,7 @@ class Door:
             digest=digest,
             at=event.time,
             record=to_record(event, topics.INBOUND, identity.opinion),
+            attachments=body.attachments,
         )
 
     async def hand_in(self, batch: Sequence[Prepared]) -> list[ProblemError | None]:
@@ -207,6 +212,8 @@ class Door:
                 answers.append(conflict())
             else:
                 answers.append(failed.get(prepared.record))
+                if prepared.attachments and answers[-1] is None:
+                    self._attachments.claimed(prepared.attachments)
         return answers
 
     async def _conflicts(self, batch: Iterable[Prepared]) -> tuple[set[int], set[str]]:
