@@ -97,7 +97,6 @@ def test_from_the_scan_to_the_receipt_with_a_photo_it_takes_five_taps(
     _, said = received(page, city_broker)
     seconds = round(time.monotonic() - began, 2)
     record_property("seconds_from_scan_to_receipt", seconds)
-    print(f"{seconds} s from the scan to the receipt")
     assert len(said.attachments) == 1
     assert len(taps) + CAMERA_TAPS <= MOST_TAPS
 

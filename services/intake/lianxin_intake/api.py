@@ -32,6 +32,7 @@ from lianxin_intake.context import Intake
 from lianxin_intake.documentation import COMPONENTS
 from lianxin_intake.door import Door
 from lianxin_intake.events import event_routes
+from lianxin_intake.files.routes import file_routes
 from lianxin_intake.following import following_routes
 from lianxin_intake.generation import LiveTracking
 from lianxin_intake.lists import list_routes
@@ -158,6 +159,7 @@ def _add_routes(app: IntakeApp, intake: Intake, secret: bytes) -> None:
     groups = (
         submitting,
         batch_routes(intake),
+        file_routes(intake),
         event_routes(intake),
         following_routes(intake),
         list_routes(intake),

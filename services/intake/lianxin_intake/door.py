@@ -115,11 +115,12 @@ class Door:
         key: str | None = None,
         event: str | None = None,
         line: str | None = None,
+        by_content: bool = False,
         traceparent: str | None = None,
     ) -> Prepared:
         """Judge the opinion in `raw`. What names it, in this order: `key`, the request's Idempotency-Key;
         `event`, the name of the CloudEvent that brought it; its external_id; `line`, its place in an upload
-        that has a name.
+        that has a name, or, with `by_content`, everything that it says, contact included.
 
         Raises `ProblemError` 400, 403 or 422, saying what is wrong and where.
         """
@@ -138,6 +139,8 @@ class Door:
         ]
         if found:
             raise invalid(found)
+        if by_content:
+            line = f"content:{self.digest(body)}"
         identity = self.identities.of(caller.channel.id, key, event, body.external_id, line)
         return self._prepared(body, caller.channel, identity, key, event is not None, now, traceparent)
 
@@ -215,6 +218,14 @@ class Door:
                 if prepared.attachments and answers[-1] is None:
                     self._attachments.claimed(prepared.attachments)
         return answers
+
+    async def known(self, batch: Iterable[Prepared]) -> set[str]:
+        """Which ids of `batch` were handed in before, as far as this instance and the projection know: what
+        another instance took a moment ago may be missing."""
+        opinions = {prepared.id for prepared in batch if not prepared.fresh}
+        remembered = {one for one in opinions if self._recent.get(one) is not None}
+        unsure = sorted(opinions - remembered)
+        return remembered | set(await self._known.of(unsure) if unsure else ())
 
     async def _conflicts(self, batch: Iterable[Prepared]) -> tuple[set[int], set[str]]:
         """Which of `batch` say something else under an id that is taken, by `id()`: equal ids may repeat. And
