@@ -73,8 +73,10 @@ class DocumentCount:
             self._settled_at = self._clock()  # not again at every question
             return before
         after = await self._collection.estimated_document_count()
-        if before == after:
-            self._settled_at = self._clock()
         # While a collection is written to, a count in between proves nothing against its metadata.
-        self._difference = 0 if before <= counted <= after else counted - after
+        difference = 0 if before <= counted <= after else counted - after
+        # The two are read at different moments: a difference holds for the hour only when found twice alike.
+        if before == after and difference in (0, self._difference):
+            self._settled_at = self._clock()
+        self._difference = difference
         return after

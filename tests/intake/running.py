@@ -15,6 +15,7 @@ from tests.support.processes import Spawned
 from tests.support.wait import eventually
 
 SECRET = "a tracking secret for tests"
+LINK_SECRET = "a link secret for tests"
 # Two Official Accounts, one with encryption and one without.
 WECHAT = {
     "wechat": {
@@ -50,8 +51,10 @@ class Running:
             # Tests ask as fast as they can; those of the limits set their own.
             "LIANXIN_CODE_READS_BURST": "1000000",
             "LIANXIN_TRACKING_SECRET": SECRET,
+            "LIANXIN_LINK_SECRET": LINK_SECRET,
             "LIANXIN_CONTACT_PUBLIC_KEY": base64.b64encode(bytes(PRIVATE_KEY.public_key)).decode(),
             "LIANXIN_WECHAT": json.dumps(WECHAT),
+            "LIANXIN_WECHAT_PICTURE_HOSTS": '["127.0.0.1"]',
             **{f"LIANXIN_{name.upper()}": value for name, value in env.items()},
         }
         self.http = httpx.Client(base_url=self.url, timeout=30)

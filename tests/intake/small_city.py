@@ -12,6 +12,7 @@ SUBMIT = "lx_test_submit"
 OTHER = "lx_test_other"
 REPLAY = "lx_test_replay"
 DESK = "lx_test_desk"
+ACT = "lx_test_act"
 NO_SCOPE = "lx_test_read"
 REVOKED = "lx_test_revoked"
 
@@ -39,6 +40,7 @@ KEYS = (
     ChannelKey(hash_of_key(OTHER), "other", ("submit",)),
     ChannelKey(hash_of_key(REPLAY), "app", ("submit", "backdate", "replay")),
     ChannelKey(hash_of_key(DESK), "desk", ("submit", "backdate")),
+    ChannelKey(hash_of_key(ACT), "desk", ("act",)),
     ChannelKey(hash_of_key(NO_SCOPE), "app", ("read",)),
     ChannelKey(hash_of_key(REVOKED), "app", ("submit",), revoked=True),
 )

@@ -133,7 +133,12 @@ def test_a_refused_rating_of_an_id_that_nobody_submitted_is_no_submitted_opinion
     decided = read_all(city_broker.bootstrap, topics.LIFECYCLE)
     submitted = {event.subject for event in decided if event.type == "opinion.submitted"}
     assert opinion in submitted
-    eventually(lambda: counted(worker) == len(submitted), timeout=120)
+
+    def counts_agree() -> bool:
+        assert counted(worker) == len(submitted)
+        return True
+
+    eventually(counts_agree, timeout=120)
     assert by_code(api, unknown).json()["stage"] == "submitted"
 
 

@@ -1,6 +1,7 @@
 """Mail in, over the wire: 250 when the log has it, 451 while it can't, and what comes back to the sender."""
 
 import base64
+import io
 import random
 import smtplib
 from collections import Counter
@@ -10,6 +11,7 @@ from uuid import uuid4
 
 import pytest
 from nacl.public import SealedBox
+from PIL import Image
 
 from lianxin_contracts import inbound, topics
 from lianxin_contracts.envelope import Event
@@ -24,6 +26,7 @@ from tests.support.smtp import SmtpServer
 from tests.support.wait import eventually
 
 TO = "opinions@wuxi.example"
+NO_DATABASE = "mongodb://127.0.0.1:1"
 SENDER = "wang@example.org"
 
 
@@ -67,9 +70,9 @@ def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmtpServer]:
 
 @pytest.fixture(scope="module")
 def listener(
-    city_broker: Broker, relay: SmtpServer, tmp_path_factory: pytest.TempPathFactory
+    city_broker: Broker, relay: SmtpServer, database: Database, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Listener]:
-    """A ready listener. It has no database."""
+    """A ready listener."""
     directory = tmp_path_factory.mktemp("mail")
     running = Running(
         "mail", directory, city_broker, "mongodb://127.0.0.1:1", "none", **listener_settings(relay)
@@ -115,6 +118,23 @@ def test_a_mail_becomes_an_opinion_for_the_station_in_its_address(
     contact = SealedBox(PRIVATE_KEY).decrypt(base64.b64decode(said.contact))
     assert contact.decode() == f'{{"name":"王先生","email":"{SENDER}"}}'
     assert SENDER not in repr(events[0])
+
+
+def test_photos_become_attachments_and_other_files_are_told_to_be_left_out(
+    listener: Listener, city_broker: Broker
+) -> None:
+    text, one = f"墙裂了 {uuid4()}", EmailMessage()
+    one["From"], one["Message-ID"] = SENDER, f"<{uuid4()}@example.org>"
+    one.set_content(text)
+    out = io.BytesIO()
+    Image.new("RGB", (64, 48), "red").save(out, "JPEG")
+    one.add_attachment(out.getvalue(), maintype="image", subtype="jpeg", filename="墙.jpg")
+    one.add_attachment(b"no picture", maintype="image", subtype="jpeg", filename="x.jpg")
+    one.add_attachment(b"%PDF", maintype="application", subtype="pdf", filename="x.pdf")
+    for _ in range(2):
+        assert listener.send(one.as_bytes())[0] == 250
+    (said,) = {event.data for event in said_with(city_broker.bootstrap, text)}
+    assert (said.text, len(said.attachments)) == (f"{text}\n\n（另有2个附件未能收下）", 1)
 
 
 def test_the_receipt_has_the_code_and_is_marked_as_automatic(listener: Listener, relay: SmtpServer) -> None:
@@ -185,12 +205,12 @@ def test_no_mail_that_went_wrong_is_half_stored(
 
 @pytest.mark.kafka
 def test_with_the_broker_away_the_mail_stays_with_its_sender_and_counts_once_when_sent_again(
-    make_kafka: Callable[[], Broker], database: Database, make_running: Callable[..., Running]
+    make_kafka: Callable[[], Broker], make_running: Callable[..., Running]
 ) -> None:
     broker = make_kafka()
     ensure_topics(broker.bootstrap)
     load_city(broker.bootstrap)
-    running = make_running("mail", broker, database.url, "intake_mail_killed", **listener_settings())
+    running = make_running("mail", broker, NO_DATABASE, "none", **listener_settings())
     listener = Listener(running.start())
     text = f"垃圾没人收 {uuid4()}"
     raw = mail(text)

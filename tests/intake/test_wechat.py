@@ -1,5 +1,6 @@
 """Opinions by WeChat, from the platform's signed posts to the record in the log, with broker and database."""
 
+import io
 import random
 import re
 import threading
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from uuid import uuid4
 
 import pytest
+from PIL import Image
 
 from lianxin_contracts import inbound, topics
 from lianxin_contracts.envelope import Event
@@ -21,6 +23,7 @@ from tests.intake.wechat_account import Person, Platform
 from tests.support.brokers import Broker
 from tests.support.databases import Database
 from tests.support.wait import eventually
+from tests.support.wechat_server import WechatServer, serving
 
 CODE = re.compile(r"查询码：([0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{5})")
 
@@ -58,6 +61,26 @@ def test_what_a_person_sends_becomes_one_opinion_that_can_be_followed(
     other = Person(person.platform)
     assert "还没有提交过" in other.say("进度")
     assert "没有找到" in other.say("查询 AAAA-AAAA-AAAAA")
+
+
+def test_pictures_become_attachments_of_the_opinion(api: Running, city_broker: Broker) -> None:
+    server, person, text = WechatServer(), Person(Platform(api, "wechat-plain")), f"墙裂了 {uuid4()}"
+    server.media["/1.jpg"], server.media["/2.jpg"] = jpeg("red"), b"no picture"
+    with serving(server) as url:
+        assert "1张图片" in person.send("image", MediaId="m1", PicUrl=f"{url}/1.jpg")
+        assert "1张图片" in person.again()
+        assert "没有收到" in person.send("image", MediaId="m2", PicUrl=f"{url}/2.jpg")
+    assert "还缺文字" in person.say("1")
+    person.say(text)
+    handed_in(person)
+    (said,) = {event.data for event in said_with(city_broker.bootstrap, text)}
+    assert len(said.attachments) == 1
+
+
+def jpeg(colour: str) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (64, 48), colour).save(out, "JPEG")
+    return out.getvalue()
 
 
 def test_the_openid_is_nowhere_in_the_log(api: Running, city_broker: Broker) -> None:

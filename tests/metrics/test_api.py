@@ -18,6 +18,7 @@ from lianxin_chassis.database import close_database, open_database
 from lianxin_chassis.records import Record
 from lianxin_contracts import topics
 from lianxin_contracts.envelope import Event, to_record
+from lianxin_metrics import api
 from lianxin_metrics.api import create_app
 from lianxin_metrics.counting import Counting
 from lianxin_metrics.exporter import Refresher
@@ -223,10 +224,12 @@ def test_the_process_ends_where_its_figures_can_t_be_read_for_another_reason_tha
 ) -> None:
     deaths: list[str] = []
 
-    async def refresh(_: Refresher) -> None:
-        raise KeyError("batch")
+    class Broken(Refresher):
+        async def refresh(self) -> None:
+            raise KeyError("batch")
 
-    monkeypatch.setattr(Refresher, "refresh", refresh)
+    # In this application alone: those of other tests refresh in this process, and would die as well.
+    monkeypatch.setattr(api, "Refresher", Broken)
     monkeypatch.setattr(exits, "die", lambda _, part, error: deaths.append(f"{part}: {error}"))
     with TestClient(create_app(MetricsSettings(mongo_url=database.url))):
         eventually(lambda: deaths == ["refresher: KeyError('batch')"], timeout=120)

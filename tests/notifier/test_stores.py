@@ -12,7 +12,7 @@ from lianxin_chassis.database import close_database, open_database, open_databas
 from lianxin_chassis.marks import MARK, Lost
 from lianxin_chassis.settings import Settings
 from lianxin_contracts import ids, inbound, words
-from lianxin_contracts.deliveries import InboxEntry
+from lianxin_contracts.deliveries import Delivery, InboxEntry
 from lianxin_notifier.alerts import Due
 from lianxin_notifier.delivery_store import DeliveryStore
 from lianxin_notifier.inbox import Alert, CommandResult, Opinion, Seat
@@ -229,6 +229,17 @@ class TestDeliveries:
         await deliveries.claim("mail", 1, AT + timedelta(seconds=31), 30)
         assert await deliveries.begin(slow, AT, 30) is None
         assert await deliveries.finish(begun, "sent") is None
+
+    async def test_a_delivery_is_forgotten_when_its_document_was_dropped_even_if_its_record_is_back(
+        self, deliveries: DeliveryStore
+    ) -> None:
+        await deliveries.queue([due("a")], AT)
+        assert not await deliveries.forgotten("a")
+        await deliveries.clear()
+        assert await deliveries.forgotten("a")
+        told = Delivery("a", "e", "o", "D1", "mail", "attempting", 1)
+        await deliveries.restore([(told, AT)])
+        assert await deliveries.forgotten("a")
 
     async def test_a_result_that_was_not_published_comes_up_again_to_be_published(
         self, deliveries: DeliveryStore

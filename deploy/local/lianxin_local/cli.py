@@ -28,6 +28,7 @@ ELSEWHERE = {
     "secrets": "lianxin_local.secrets_command:secrets",
     "env": "lianxin_local.env_command:env",
     "keys": "lianxin_local.keys_command:keys",
+    "submit": "lianxin_local.submit_command:submit",
     "replay": "lianxin_local.replay_command:replay",
     "simulate": "lianxin_local.simulate_command:simulate",
     "scenario": "lianxin_local.scenario_command:scenario",

@@ -7,6 +7,7 @@ where an opinion stands and, where that is quick, to tell a conflict at once.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -25,16 +26,17 @@ from lianxin_chassis.process import run_api
 from lianxin_chassis.publisher import Publisher
 from lianxin_chassis.registry import RegistryFollower
 from lianxin_intake.application import IntakeApp
-from lianxin_intake.attachments import NoAttachments
+from lianxin_intake.attachments import AttachmentIds
 from lianxin_intake.batch import batch_routes
 from lianxin_intake.contact import ContactSealer
 from lianxin_intake.context import Intake
 from lianxin_intake.documentation import COMPONENTS
 from lianxin_intake.door import Door
 from lianxin_intake.events import event_routes
+from lianxin_intake.files.routes import file_routes
 from lianxin_intake.following import following_routes
 from lianxin_intake.generation import LiveTracking
-from lianxin_intake.keeping import NoPhotos
+from lianxin_intake.keeping import DeskPhotos
 from lianxin_intake.lists import list_routes
 from lianxin_intake.lookups import DigestLookups
 from lianxin_intake.open311.routes import open311_routes
@@ -42,6 +44,9 @@ from lianxin_intake.opening import Opening
 from lianxin_intake.pages.rendering import STATIC
 from lianxin_intake.pages.station import station_page_routes
 from lianxin_intake.pages.tracking_page import tracking_page_routes
+from lianxin_intake.photos.desk import PhotoDesk
+from lianxin_intake.photos.routes import photo_routes
+from lianxin_intake.photos.store import PhotoStore
 from lianxin_intake.printing import printing_routes
 from lianxin_intake.rates import Buckets
 from lianxin_intake.recent import RecentCommands, RecentOpinions
@@ -75,10 +80,17 @@ def create_app(settings: IntakeSettings) -> FastAPI:
         db = open_database(settings)
         tracking = LiveTracking(db)
         recent = RecentOpinions(settings.remembered_opinions)
+        photos = PhotoDesk(
+            AttachmentIds(secret),
+            PhotoStore(db),
+            secret,
+            links=settings.link_secret.get_secret_value().encode(),
+            unnamed_for=timedelta(hours=settings.unnamed_photos_hours),
+        )
         door = Door(
             secret,
             sealer,
-            NoAttachments(),
+            photos,
             publisher,
             recent,
             DigestLookups(tracking.digests),
@@ -99,11 +111,13 @@ def create_app(settings: IntakeSettings) -> FastAPI:
                 commands=Buckets(settings.code_commands_per_minute / 60, settings.code_commands_burst),
             ),
             page_posts=Buckets(settings.page_posts_per_minute / 60, settings.page_posts_burst),
+            photos=photos,
+            photo_rates=Buckets(settings.photos_per_minute / 60, settings.photos_burst),
             public_url=settings.public_url or f"http://{settings.http_host}:{settings.http_port}",
             deadline_s=settings.publish_deadline_s,
         )
         outside = httpx.AsyncClient(timeout=OUTSIDE_S, trust_env=False)
-        talking = talking_of(settings, intake, db, NoPhotos(), outside, secret)
+        talking = talking_of(settings, intake, db, DeskPhotos(photos), outside, secret)
         _add_routes(app, intake, secret, talking)
         await publisher.start()
         background = [
@@ -120,6 +134,7 @@ def create_app(settings: IntakeSettings) -> FastAPI:
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
+            await photos.close()
             await publisher.stop()
             await outside.aclose()
             await close_database(db)
@@ -156,6 +171,7 @@ def _add_routes(app: IntakeApp, intake: Intake, secret: bytes, talking: Talking)
     groups = (
         submitting,
         batch_routes(intake),
+        file_routes(intake),
         event_routes(intake),
         following_routes(intake),
         list_routes(intake),
@@ -165,6 +181,7 @@ def _add_routes(app: IntakeApp, intake: Intake, secret: bytes, talking: Talking)
         tracking_page_routes(intake),
         open311_routes(intake),
         wechat_routes(talking),
+        photo_routes(intake, secret),
     )
     app.router.routes[:0] = [route for group in groups for route in group.routes]
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

@@ -1,5 +1,5 @@
-"""`POST /v1/opinions:batch`: many opinions in, one result line out for each line in, in order, while more
-come.
+"""Many opinions in one request: one result out for each that comes in, in order, while more come. Here is the
+way itself (`Upload`) and `POST /v1/opinions:batch`; `files` takes the same way.
 
 Memory and disk are bounded on both sides. In: a window of lines is judged and handed in before the next
 chunk is read. Out: many clients read nothing until they have sent everything, so results wait on disk, up
@@ -8,7 +8,11 @@ to a limit; beyond it no line is taken until some were read, and where nobody re
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 from fastapi import APIRouter
@@ -22,6 +26,7 @@ from lianxin_contracts.registry import Snapshot
 from lianxin_intake import opinion
 from lianxin_intake.context import Intake, RawRoute
 from lianxin_intake.documentation import BATCH
+from lianxin_intake.door import Prepared
 from lianxin_intake.reading import (
     NDJSON,
     Line,
@@ -65,7 +70,7 @@ def batch_routes(intake: Intake) -> APIRouter:
         headers = headers_of(request)
         caller, city = intake.submitter(headers)
         require_type(headers, NDJSON)
-        upload = Upload(intake, caller, city, idempotency_key(headers), headers.get("traceparent"))
+        upload = Lines(intake, caller, city, idempotency_key(headers), headers.get("traceparent"))
         return Streamed(upload.results(request))
 
     return routes
@@ -91,20 +96,39 @@ class Streamed(Response):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-class Upload:
-    """One batch on its way in."""
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One opinion of an upload: its number there, and its judgement, which raises `ProblemError`."""
 
-    def __init__(
-        self, intake: Intake, caller: Caller, city: Snapshot, key: str | None, traceparent: str | None
-    ) -> None:
+    number: int
+    judge: Callable[[], Prepared]
+
+
+class Upload(ABC):
+    """Many opinions on their way in, by one key."""
+
+    def __init__(self, intake: Intake, caller: Caller) -> None:
         self._intake = intake
         self._caller = caller
-        self._city = city
-        self._key = key
-        self._traceparent = traceparent
+
+    @abstractmethod
+    def pieces(self, request: Request) -> AsyncIterator[Sequence[Piece]]:
+        """What the body holds, as it comes. Raises `ProblemError` where the client goes away."""
+
+    @abstractmethod
+    def told(self, number: int, result: dict[str, Any]) -> bytes:
+        """What the sender is told of piece `number`; `result` as of `results_of`."""
+
+    def end(self) -> bytes:
+        """What follows on the last result."""
+        return b""
+
+    async def judged_and_taken(self, outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+        """Hand in what may be accepted; a result for each."""
+        return await results_of(self._intake, outcomes)
 
     async def results(self, request: Request) -> AsyncIterator[bytes]:
-        """The result lines, as they come about."""
+        """The results, as they come about."""
         with Spool(MOST_UNREAD_BYTES) as spool:
             reading = asyncio.create_task(self._read(request, spool), name="batch")
             try:
@@ -116,68 +140,98 @@ class Upload:
                 await asyncio.gather(reading, return_exceptions=True)
 
     async def _read(self, request: Request, spool: "Spool") -> None:
-        splitter = LineSplitter(opinion.MAX_BYTES)
         try:
             taking = True
-            async for chunk in chunks_of(request):
-                # What is not taken any more is read all the same: the client may read only when all is sent.
-                taking = taking and await self._handle(list(splitter.feed(chunk)), spool)
-            if taking:
-                await self._handle(list(splitter.end()), spool)
+            async with aclosing(self.pieces(request)) as coming:  # type: ignore[type-var]  # all are generators
+                async for pieces in coming:
+                    # What is not taken any more is read all the same: the client may read only when all is
+                    # sent.
+                    taking = taking and await self._handle(pieces, spool)
+            spool.write(self.end())
         except ProblemError:
             log.info("a batch ended before its last line", channel=self._caller.channel.id)
         finally:
             spool.end()
 
-    async def _handle(self, lines: list[Line], spool: "Spool") -> bool:
+    async def _handle(self, pieces: Sequence[Piece], spool: "Spool") -> bool:
         """Whether the upload goes on: False where nobody reads the results."""
-        for start in range(0, len(lines), WINDOW):
+        for start in range(0, len(pieces), WINDOW):
             if not await spool.room(READ_PATIENCE_S):
                 log.warning("the results of a batch are not read", channel=self._caller.channel.id)
-                spool.write(unread(lines[start].number))
+                spool.write(self.told(pieces[start].number, unread()))
                 return False
-            spool.write(await self._window(lines[start : start + WINDOW]))
+            spool.write(await self._window(pieces[start : start + WINDOW]))
             await asyncio.sleep(0)  # a window that holds only faults has waited for nothing
         return True
 
-    async def _window(self, lines: list[Line]) -> bytes:
-        """Judge and hand in up to `WINDOW` lines; their result lines."""
-        outcomes = [await self._judge(line) for line in lines]
-        results = await results_of(self._intake, outcomes)
+    async def _window(self, pieces: Sequence[Piece]) -> bytes:
+        """Judge and hand in up to `WINDOW` pieces; what is told of them."""
+        outcomes = [await self._judge(piece) for piece in pieces]
+        results = await self.judged_and_taken(outcomes)
         return b"".join(
-            msgspec.json.encode({"line": line.number, **result}) + b"\n"
-            for line, result in zip(lines, results, strict=True)
+            self.told(piece.number, result) for piece, result in zip(pieces, results, strict=True)
         )
 
-    async def _judge(self, line: Line) -> Outcome:
-        # An upload is slowed down, not refused: it is read no faster than its key may send. Every line
+    async def _judge(self, piece: Piece) -> Outcome:
+        # An upload is slowed down, not refused: it is read no faster than its key may send. Every piece
         # counts, an empty one too: each costs a result.
         while wait := self._intake.rates.take(self._caller.key):  # noqa: ASYNC110 - time alone ends this wait
             await asyncio.sleep(wait)
-        raw = line.raw
-        if raw is None:
-            return ProblemError(
-                413,
-                "too_large",
-                "The line is too long",
-                f"At most {opinion.MAX_BYTES} bytes.",
-                limit=opinion.MAX_BYTES,
-            )
-        if not raw.strip():
-            return ProblemError(400, "empty_line", "The line is empty", "Send one JSON object on each line.")
-        return judged(
-            lambda: self._intake.door.prepare(
-                raw,
+        return judged(piece.judge)
+
+
+class Lines(Upload):
+    """An upload of one JSON object a line; what is told of each is a line too."""
+
+    def __init__(
+        self, intake: Intake, caller: Caller, city: Snapshot, key: str | None, traceparent: str | None
+    ) -> None:
+        super().__init__(intake, caller)
+        self._city = city
+        self._key = key
+        self._traceparent = traceparent
+
+    async def pieces(self, request: Request) -> AsyncIterator[Sequence[Piece]]:
+        """The lines."""
+        splitter = LineSplitter(opinion.MAX_BYTES)
+        async for chunk in chunks_of(request):
+            yield [self._piece(line) for line in splitter.feed(chunk)]
+        yield [self._piece(line) for line in splitter.end()]
+
+    def told(self, number: int, result: dict[str, Any]) -> bytes:
+        """A result line."""
+        return msgspec.json.encode({"line": number, **result}) + b"\n"
+
+    def _piece(self, line: Line) -> Piece:
+        def judge() -> Prepared:
+            return self._intake.door.prepare(
+                plain(line),
                 self._caller,
                 self._city,
                 line=f"{self._key}/{line.number}" if self._key is not None else None,
                 traceparent=self._traceparent,
             )
+
+        return Piece(line.number, judge)
+
+
+def plain(line: Line) -> bytes:
+    """What `line` holds. Raises 413 where it is too long, and 400 where it is empty."""
+    if line.raw is None:
+        raise ProblemError(
+            413,
+            "too_large",
+            "The line is too long",
+            f"At most {opinion.MAX_BYTES} bytes.",
+            limit=opinion.MAX_BYTES,
         )
+    if not line.raw.strip():
+        raise ProblemError(400, "empty_line", "The line is empty", "Send one JSON object on each line.")
+    return line.raw
 
 
-def unread(line: int) -> bytes:
-    """The last result line of an upload whose results nobody read: `line` and all after it were not taken."""
+def unread() -> dict[str, Any]:
+    """The last result of an upload whose results nobody read: it and all after it were not taken."""
     problem = {
         "type": "urn:lianxin:problem:results_unread",
         "code": "results_unread",
@@ -185,7 +239,7 @@ def unread(line: int) -> bytes:
         "detail": "This line and all after it were not taken. Read the results while sending, or send fewer "
         "lines at once; send again from this line on.",
     }
-    return msgspec.json.encode({"line": line, "status": 503, "problem": problem}) + b"\n"
+    return {"status": 503, "problem": problem}
 
 
 class Spool:

@@ -15,6 +15,7 @@ from lianxin_contracts.registry import Snapshot
 from lianxin_intake.door import Door, Prepared, Publishing
 from lianxin_intake.generation import LiveTracking
 from lianxin_intake.opening import Opening
+from lianxin_intake.photos.desk import PhotoDesk
 from lianxin_intake.rates import Buckets, retry_after
 from lianxin_intake.reading import Headers, idempotency_key
 from lianxin_intake.recent import RecentCommands, RecentOpinions
@@ -34,6 +35,8 @@ class Intake:
     rates: Buckets
     opening: Opening
     page_posts: Buckets
+    photos: PhotoDesk
+    photo_rates: Buckets
     public_url: str
     deadline_s: float
 

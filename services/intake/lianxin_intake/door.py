@@ -57,8 +57,11 @@ class KnownDigests(Protocol):
 class Attachments(Protocol):
     """Tells the ids of uploads that were made here."""
 
-    def issued(self, attachment: str) -> bool:
-        """Whether `attachment` is the id of an upload."""
+    def issued(self, attachment: str, channel: str) -> bool:
+        """Whether `attachment` is the id of an upload by `channel`."""
+
+    def claimed(self, attachments: Sequence[str]) -> None:
+        """Opinions that name `attachments` were accepted. Returns at once, never raises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ class Prepared:
     digest: str
     at: datetime
     record: OutRecord
+    attachments: tuple[str, ...] = ()
 
 
 class Door:
@@ -111,11 +115,12 @@ class Door:
         key: str | None = None,
         event: str | None = None,
         line: str | None = None,
+        by_content: bool = False,
         traceparent: str | None = None,
     ) -> Prepared:
         """Judge the opinion in `raw`. What names it, in this order: `key`, the request's Idempotency-Key;
         `event`, the name of the CloudEvent that brought it; its external_id; `line`, its place in an upload
-        that has a name.
+        that has a name, or, with `by_content`, everything that it says, contact included.
 
         Raises `ProblemError` 400, 403 or 422, saying what is wrong and where.
         """
@@ -130,10 +135,12 @@ class Door:
         found += [
             Fault("attachments", "unknown_attachment", f"No upload has the id {attachment[:80]!r}.")
             for attachment in body.attachments
-            if not self._attachments.issued(attachment)
+            if not self._attachments.issued(attachment, caller.channel.id)
         ]
         if found:
             raise invalid(found)
+        if by_content:
+            line = f"content:{self.digest(body)}"
         identity = self.identities.of(caller.channel.id, key, event, body.external_id, line)
         return self._prepared(body, caller.channel, identity, key, event is not None, now, traceparent)
 
@@ -190,6 +197,7 @@ class Door:
             digest=digest,
             at=event.time,
             record=to_record(event, topics.INBOUND, identity.opinion),
+            attachments=body.attachments,
         )
 
     async def hand_in(self, batch: Sequence[Prepared]) -> list[ProblemError | None]:
@@ -207,7 +215,17 @@ class Door:
                 answers.append(conflict())
             else:
                 answers.append(failed.get(prepared.record))
+                if prepared.attachments and answers[-1] is None:
+                    self._attachments.claimed(prepared.attachments)
         return answers
+
+    async def known(self, batch: Iterable[Prepared]) -> set[str]:
+        """Which ids of `batch` were handed in before, as far as this instance and the projection know: what
+        another instance took a moment ago may be missing."""
+        opinions = {prepared.id for prepared in batch if not prepared.fresh}
+        remembered = {one for one in opinions if self._recent.get(one) is not None}
+        unsure = sorted(opinions - remembered)
+        return remembered | set(await self._known.of(unsure) if unsure else ())
 
     async def _conflicts(self, batch: Iterable[Prepared]) -> tuple[set[int], set[str]]:
         """Which of `batch` say something else under an id that is taken, by `id()`: equal ids may repeat. And

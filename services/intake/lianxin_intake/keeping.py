@@ -2,6 +2,14 @@
 
 from typing import Protocol
 
+from lianxin_chassis.logs import get_logger
+from lianxin_chassis.outages import Outage
+from lianxin_chassis.problems import ProblemError
+from lianxin_intake.photos.desk import PhotoDesk
+from lianxin_intake.photos.images import MAX_BYTES, BadImage
+
+log = get_logger(__name__)
+
 
 class PhotoKeeper(Protocol):
     """Keeps pictures, so that an opinion may name them."""
@@ -12,10 +20,23 @@ class PhotoKeeper(Protocol):
         the same. Raises what `outages.outage` tells to be a fault of the surroundings."""
 
 
-class NoPhotos:
-    """Takes no picture: what brings some says that they were left out."""
+class DeskPhotos:
+    """Has pictures kept where uploads are."""
+
+    def __init__(self, desk: PhotoDesk) -> None:
+        self._desk = desk
 
     async def keep(self, picture: bytes, channel: str, name: str) -> str | None:
-        """Always None."""
-        del picture, channel, name
-        return None
+        """As `PhotoKeeper`. Raises `Outage` with the database away, and where too many come at once."""
+        if len(picture) > MAX_BYTES:
+            return None
+        try:
+            with self._desk.place():
+                return (await self._desk.take(picture, channel, name)).id
+        except BadImage as error:
+            log.info("a picture is none that is taken", channel=channel, code=error.code)
+            return None
+        except ProblemError as error:
+            if error.status != 503:
+                raise
+            raise Outage(error.code, what="photos") from None

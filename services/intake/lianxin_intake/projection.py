@@ -25,13 +25,15 @@ FINISHED: frozenset[decided.Stage] = frozenset({"resolved", "rated", "closed"})
 
 
 class Step(Struct, frozen=True, omit_defaults=True):
-    """One line of the timeline: when, the lifecycle type, the part that holds its words, and values for the
-    sentence that is shown where there are none."""
+    """One line of the timeline: when, the lifecycle type, the part that holds its words, values for the
+    sentence that is shown where there are none, and the ids of its photos: what the resident sent, or the
+    evidence of what was done."""
 
     at: Moment
     type: str
     words: str | None = None
     values: dict[str, str] = {}
+    photos: tuple[str, ...] = ()
 
 
 class Tracked(Struct, frozen=True, kw_only=True):
@@ -61,6 +63,11 @@ class Tracked(Struct, frozen=True, kw_only=True):
     rating: Score | None = None
     erased: bool = False
     timeline: tuple[Step, ...] = ()
+
+
+def photos_of(tracked: Tracked | None) -> tuple[str, ...]:
+    """The ids of all photos on the timeline, as the log names them: not each need be an upload of ours."""
+    return tuple(photo for step in tracked.timeline for photo in step.photos) if tracked is not None else ()
 
 
 class Gap(Exception):
@@ -167,11 +174,12 @@ _EFFECTS: Mapping[type[Struct], Callable[[Tracked, Any, datetime], Changes]] = {
 
 def _with(timeline: tuple[Step, ...], step: Step) -> tuple[Step, ...]:
     """`timeline` with `step` at its end. An opinion is submitted once: the second time, when it could be
-    read, brings only its words to the line that there is."""
+    read, brings only its words and photos to the line that there is."""
     if step.type == SUBMITTED:
         for at, earlier in enumerate(timeline):
             if earlier.type == SUBMITTED:
-                return (*timeline[:at], replace(earlier, words=step.words), *timeline[at + 1 :])
+                read = replace(earlier, words=step.words, photos=step.photos)
+                return (*timeline[:at], read, *timeline[at + 1 :])
     return (*timeline, step)
 
 
@@ -182,10 +190,16 @@ def _step(event: Event) -> Step | None:
         return None
     data: Any = event.data
     words = data.words if isinstance(data, _SPEAKING) else None
-    return Step(at=event.time, type=event.type, words=words, values=values_of(data))
+    photos = _PHOTOS[type(data)](data) if type(data) in _PHOTOS else ()
+    return Step(at=event.time, type=event.type, words=words, values=values_of(data), photos=photos)
 
 
 _SPEAKING = (decided.Submitted, decided.Answered, decided.Resolved, decided.Rated)
+_PHOTOS: Mapping[type[Struct], Callable[[Any], tuple[str, ...]]] = {
+    decided.Submitted: lambda data: data.attachments,
+    decided.Progressed: lambda data: data.evidence,
+    decided.Resolved: lambda data: data.evidence,
+}
 _SHOWN: Mapping[type[Struct], Callable[[Any], dict[str, str]]] = {
     decided.Submitted: lambda _: {},
     decided.Triaged: lambda _: {},

@@ -36,6 +36,13 @@ class IntakeSettings(Settings):
     # Opinions by page per minute and address, and how many may come at once: a station's visitors share one.
     page_posts_per_minute: float = Field(default=30.0, gt=0)
     page_posts_burst: float = Field(default=60.0, ge=1)
+    # Photos per minute, by channel key and, from pages, by address; and how many may come at once.
+    photos_per_minute: float = Field(default=120.0, gt=0)
+    photos_burst: float = Field(default=240.0, ge=1)
+    # The key behind links that open a photo for a while; the notifier has it too. Empty: no link opens one.
+    link_secret: SecretStr = SecretStr("")
+    # How long an upload is kept that no opinion names, hours.
+    unnamed_photos_hours: float = Field(default=24.0, gt=0)
     # How many accepted ids are remembered to tell a repeat from a conflict at once; about 350 bytes each.
     remembered_opinions: int = Field(default=50_000, ge=1)
     # How long a rebuild goes on after the switch, until the workers have taken over its group, seconds.

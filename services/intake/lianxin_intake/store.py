@@ -30,7 +30,7 @@ WORDS = "words"
 BASES = (TRACKING, WORDS)
 # The shape of what is stored. Raised when a reader needs what older documents lack: a worker that finds a
 # projection of another shape rebuilds it before it goes on, beside the one that is read.
-SHAPE = 2
+SHAPE = 3
 _DUPLICATE_KEY = 11000
 _OWN = ("_id", "code")  # what a document has beside the fields of `Tracked`
 

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lianxin_contracts.registry import Snapshot
-from lianxin_intake.projection import Tracked
+from lianxin_intake.attachments import upload_of
+from lianxin_intake.projection import Step, Tracked
 from lianxin_intake.sentences import Language, sentence
 
 View = dict[str, Any]
@@ -28,10 +29,17 @@ def view(tracked: Tracked, words: Mapping[str, str], language: Language, city: S
                 "type": step.type,
                 "text": words.get(step.words or "") or sentence(step, language, city),
             }
+            | ({"photos": photos} if (photos := shown_photos(tracked, step)) else {})
             for step in tracked.timeline
         ],
         "rating": tracked.rating,
     }
+
+
+def shown_photos(tracked: Tracked, step: Step) -> list[str]:
+    """The ids of the photos at `step` that `GET /v1/attachments/{id}` may have: none of an erased opinion,
+    and none that a replay or another system made up."""
+    return [] if tracked.erased else [photo for photo in step.photos if upload_of(photo) is not None]
 
 
 def not_yet_projected(opinion: str, submitted_at: datetime | None) -> View:

@@ -23,6 +23,8 @@ from lianxin_chassis.process import Worker, tell, work_or_rebuild
 from lianxin_chassis.publisher import Publisher
 from lianxin_intake.building import TOPICS, Builder
 from lianxin_intake.generation import KEEP_OLD_S, POLL_S, PROJECTION
+from lianxin_intake.photos.dropping import drop_unnamed
+from lianxin_intake.photos.store import PhotoStore
 from lianxin_intake.settings import IntakeSettings
 from lianxin_intake.store import BASES, TrackingStore
 from lianxin_intake.tracking import TrackingCodes
@@ -39,7 +41,9 @@ async def start(settings: IntakeSettings) -> AsyncIterator[Worker]:
         generations = Generations(db, PROJECTION)
         store = await patiently(lambda: _whole_store(settings, db, publisher, generations))
         live = store.generation
+        photos = PhotoStore(db)
         await patiently(store.prepare)
+        await patiently(photos.prepare)
         await patiently(ParkingLot(db).prepare)
         consumer = _consumer(settings, db, publisher, store, group_name(settings.service, live))
         yield Worker(
@@ -48,6 +52,7 @@ async def start(settings: IntakeSettings) -> AsyncIterator[Worker]:
                 lambda: _until_replaced(generations, store),
                 lambda: keep_counting(lambda: _count(store)),
                 lambda: _drop_old(generations, live),
+                lambda: drop_unnamed(photos),
             ],
             checks={"consumer": consumer.check},
         )
@@ -141,7 +146,7 @@ def _consumer(
         settings,
         group=group,
         topics=TOPICS,
-        handle=Builder(store).handle,
+        handle=Builder(store, PhotoStore(db)).handle,
         parking=ParkingLot(db),
         publisher=publisher,
     )

@@ -10,7 +10,7 @@ import pytest
 
 from lianxin_contracts import registry
 from lianxin_intake import batch, events
-from lianxin_intake.batch import Upload
+from lianxin_intake.batch import Lines
 from lianxin_intake.context import Intake
 from lianxin_intake.door import Prepared
 from lianxin_intake.rates import Buckets
@@ -52,7 +52,7 @@ def intake(door: object = None, burst: float = 1e6) -> Any:
 
 
 async def results(at: Any, *chunks: bytes) -> list[dict[str, Any]]:
-    upload = Upload(at, APP, CITY, None, None)
+    upload = Lines(at, APP, CITY, None, None)
     lines = b"".join([chunk async for chunk in upload.results(Body(*chunks))])  # type: ignore[arg-type]
     return [json.loads(line) for line in lines.splitlines()]
 
@@ -78,7 +78,7 @@ async def test_where_nobody_reads_the_results_the_upload_ends_and_says_where(
 ) -> None:
     monkeypatch.setattr(batch, "MOST_UNREAD_BYTES", 1)
     monkeypatch.setattr(batch, "READ_PATIENCE_S", 0.01)
-    upload = Upload(intake(), APP, CITY, None, None)
+    upload = Lines(intake(), APP, CITY, None, None)
     body = Body(b"\n\n", b"\n\n", b"\n")
     with batch.Spool(1) as spool:
         await upload._read(body, spool)  # type: ignore[arg-type]
@@ -100,7 +100,7 @@ async def test_a_window_of_faults_lets_others_run() -> None:
 
     counting = asyncio.create_task(count())
     with batch.Spool(1 << 30) as spool:
-        await Upload(intake(), APP, CITY, None, None)._read(Body(b"\n" * 5_000), spool)  # type: ignore[arg-type]
+        await Lines(intake(), APP, CITY, None, None)._read(Body(b"\n" * 5_000), spool)  # type: ignore[arg-type]
     counting.cancel()
     assert turns >= 5_000 / batch.WINDOW
 

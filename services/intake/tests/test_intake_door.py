@@ -11,7 +11,7 @@ from lianxin_chassis.outages import NotConfirmed, Overloaded
 from lianxin_chassis.problems import ProblemError
 from lianxin_contracts import codec, ids, inbound, registry, topics
 from lianxin_contracts.envelope import Event, OutRecord
-from lianxin_intake.attachments import NoAttachments
+from lianxin_intake.attachments import AttachmentIds
 from lianxin_intake.contact import ContactSealer
 from lianxin_intake.door import Door, Prepared
 from lianxin_intake.reading import idempotency_key
@@ -42,6 +42,15 @@ class Broker:
         self.written += records
 
 
+class Uploads(AttachmentIds):
+    def __init__(self) -> None:
+        super().__init__(b"secret")
+        self.said: list[str] = []
+
+    def claimed(self, attachments: Sequence[str]) -> None:
+        self.said += attachments
+
+
 class Known:
     def __init__(self, digests: dict[str, str] | None = None) -> None:
         self.digests = digests or {}
@@ -52,11 +61,11 @@ class Known:
         return {opinion: self.digests[opinion] for opinion in opinions if opinion in self.digests}
 
 
-def door(broker: Broker | None = None, known: Known | None = None) -> Door:
+def door(broker: Broker | None = None, known: Known | None = None, uploads: Uploads | None = None) -> Door:
     return Door(
         b"secret",
         SEALER,
-        NoAttachments(),
+        uploads or Uploads(),
         broker or Broker(),
         RecentOpinions(100),
         known or Known(),
@@ -109,7 +118,7 @@ def test_the_digest_leaves_the_contact_out_and_nothing_else() -> None:
 
 
 def test_the_digest_tells_nothing_without_the_secret() -> None:
-    other = Door(b"other", SEALER, NoAttachments(), Broker(), RecentOpinions(1), Known(), deadline_s=1)
+    other = Door(b"other", SEALER, Uploads(), Broker(), RecentOpinions(1), Known(), deadline_s=1)
     assert prepare(other, key="k").digest != prepare(door(), key="k").digest
 
 
@@ -227,3 +236,27 @@ def test_what_may_not_be_said_is_refused_before_anything_is_written(
     with pytest.raises(ProblemError) as caught:
         prepare(door(), **body)
     assert caught.value.status == status
+
+
+async def test_an_upload_that_an_accepted_opinion_names_is_claimed() -> None:
+    uploads = Uploads()
+    photo = uploads.of("app", "p1")
+    at = door(uploads=uploads)
+    assert await at.hand_in([prepare(at, attachments=[photo])]) == [None]
+    assert uploads.said == [photo]
+
+
+async def test_an_upload_of_an_opinion_that_was_not_confirmed_is_not_claimed() -> None:
+    uploads = Uploads()
+    at = door(Broker(silent=True), uploads=uploads)
+    await at.hand_in([prepare(at, attachments=[uploads.of("app", "p1")])])
+    assert uploads.said == []
+
+
+@pytest.mark.parametrize(
+    "photo", ["photo-1", Uploads().of("other", "p1"), AttachmentIds(b"x").of("app", "p1")]
+)
+def test_an_opinion_names_uploads_of_its_own_channel_alone(photo: str) -> None:
+    with pytest.raises(ProblemError) as told:
+        prepare(door(), attachments=[photo])
+    assert (told.value.status, told.value.code) == (422, "unknown_attachment")

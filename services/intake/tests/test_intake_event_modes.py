@@ -20,7 +20,7 @@ from lianxin_chassis import problems
 from lianxin_contracts import codec, inbound, registry, topics
 from lianxin_contracts.envelope import OutRecord
 from lianxin_contracts.registry import ChannelKey, hash_of_key
-from lianxin_intake.attachments import NoAttachments
+from lianxin_intake.attachments import AttachmentIds
 from lianxin_intake.contact import ContactSealer
 from lianxin_intake.context import Intake
 from lianxin_intake.door import Door
@@ -61,6 +61,11 @@ class Broker:
         self.written += records
 
 
+class Uploads(AttachmentIds):
+    def claimed(self, attachments: Sequence[str]) -> None:
+        raise AssertionError(attachments)
+
+
 class Nothing:
     async def of(self, opinions: Sequence[str]) -> dict[str, str]:
         return {}
@@ -76,13 +81,15 @@ class Route:
         intake = Intake(
             registry=Loaded(),
             publisher=self.broker,
-            door=Door(b"secret", sealer, NoAttachments(), self.broker, recent, Nothing(), deadline_s=1),
+            door=Door(b"secret", sealer, Uploads(b"secret"), self.broker, recent, Nothing(), deadline_s=1),
             recent=recent,
             commands=RecentCommands(1),
             tracking=cast(Any, None),  # the route reads no projection
             rates=Buckets(rate, burst, clock=lambda: 0.0),
             opening=cast(Any, None),
             page_posts=cast(Any, None),
+            photos=cast(Any, None),
+            photo_rates=cast(Any, None),
             public_url="http://intake",
             deadline_s=1,
         )

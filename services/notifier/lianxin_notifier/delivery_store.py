@@ -170,6 +170,11 @@ class DeliveryStore:
             changed, status=status, error=error, retry_at=retry_at, unrecorded=True, due=claimed.due
         )
 
+    async def forgotten(self, alert: str) -> bool:
+        """Whether nobody will go on with this delivery: it was dropped, and at most its record is back."""
+        found = await self._deliveries.find_one({"_id": alert}, {"restored": 1})
+        return found is None or found.get("restored", False) is True
+
     async def recorded(self, claimed: Claimed) -> None:
         """The result is on the log: the delivery rests, until `retry_at` or for good."""
         rest: Document = {"$set": {"unrecorded": False}, "$inc": {"version": 1}}

@@ -13,6 +13,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from lianxin_chassis.logs import get_logger
 from lianxin_chassis.metric_names import OUTAGES
 from lianxin_chassis.outages import Outage, outage
@@ -187,8 +189,21 @@ class Sender:
         done = await patiently(lambda: self._store.finish(claimed, status, error, retry_at, unknown))
         if done is not None:
             await self._record(done)
+        elif await patiently(lambda: self._store.forgotten(claimed.due.alert)):
+            await self._tell_last(claimed, status, error)
+
+    async def _tell_last(self, claimed: Claimed, status: Status, error: str | None) -> None:
+        """The database was dropped during the attempt: nobody will go on with it, so its end goes on the log
+        from here. What would have been tried again is given up."""
+        if status == "failed":
+            status, error = "dead", f"{error}; the database was dropped before the next attempt"
+        await self._publish(replace(claimed, status=status, error=error))
 
     async def _record(self, done: Claimed) -> None:
+        await self._publish(done)
+        await patiently(lambda: self._store.recorded(done))
+
+    async def _publish(self, done: Claimed) -> None:
         status = done.status
         if status == "queued":
             raise ValueError("a delivery that was never attempted has no result")
@@ -197,7 +212,6 @@ class Sender:
         DELIVERIES.labels(self._kind, done.status).inc()
         if done.status == "dead":
             log.warning("an alert is given up", alert=done.due.alert, channel=self._kind, reason=done.error)
-        await patiently(lambda: self._store.recorded(done))
 
 
 async def _attempt(slot: Slot, due: Due) -> Outcome:

@@ -95,6 +95,25 @@ class Stumbling:
     async def close(self) -> None: ...
 
 
+class Dropped(Queue):
+    """A queue whose database is dropped during the attempt."""
+
+    async def finish(self, *_: Any) -> None: ...  # type: ignore[override]
+
+    async def forgotten(self, alert: str) -> bool:
+        return True
+
+
+class TakenOver(Queue):
+    """A queue that gave delivery "a" to another worker during the attempt."""
+
+    async def finish(self, one: Claimed, *result: Any) -> Claimed | None:  # type: ignore[override]
+        return None if one.due.alert == "a" else await super().finish(one, *result)
+
+    async def forgotten(self, alert: str) -> bool:
+        return False
+
+
 async def results(slot: Slot, queue: Queue, log: Log, count: int, kind: Outside = "mail") -> list[Delivery]:
     sender = Sender(kind, [slot], cast(DeliveryStore, queue), log, TIMING, now=lambda: AT)
     running = asyncio.create_task(sender.run())
@@ -148,3 +167,17 @@ async def test_a_mistyped_webhook_address_is_given_up() -> None:
     bad = claimed("a", "webhook", "https://hooks..example.com/x")
     (dead,) = await results(slot, Queue(bad), Log(), 1, "webhook")
     assert (dead.status, dead.error) == ("dead", "not a host name")
+
+
+async def test_an_attempt_during_which_the_database_was_dropped_has_its_end_on_the_log() -> None:
+    late = Stumbling(ConnectionResetError())
+    given_up, sent = await results(late, Dropped(claimed("a"), claimed("b")), Log(), 2)
+    assert (given_up.alert, given_up.status) == ("a", "dead")
+    assert "ConnectionResetError" in (given_up.error or "")
+    assert (sent.alert, sent.status) == ("b", "sent")
+
+
+async def test_the_result_of_an_attempt_that_another_worker_took_over_is_the_other_one_s_to_tell() -> None:
+    queue = TakenOver(claimed("a"), claimed("b"))
+    (told,) = await results(Stumbling(ValueError()), queue, Log(), 1)
+    assert told.alert == "b"

@@ -1,24 +1,28 @@
 """The process that takes mail in: `python -m lianxin_intake.mail`.
 
-It needs Kafka alone, as accepting does everywhere. Health and metrics are beside it over HTTP, as for every
-worker.
+It needs Kafka alone, as accepting does everywhere, and the database for mails with pictures. Health and
+metrics are beside it over HTTP, as for every worker.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 from aiosmtpd.smtp import SMTP
 
+from lianxin_chassis.database import close_database, open_database
 from lianxin_chassis.process import Worker, run_worker
 from lianxin_chassis.publisher import Publisher
 from lianxin_chassis.registry import RegistryFollower
-from lianxin_intake.attachments import NoAttachments
+from lianxin_intake.attachments import AttachmentIds
 from lianxin_intake.contact import ContactSealer
 from lianxin_intake.door import Door
-from lianxin_intake.keeping import NoPhotos
+from lianxin_intake.keeping import DeskPhotos
 from lianxin_intake.mail.receipts import Receipts
 from lianxin_intake.mail.taking import Taking
+from lianxin_intake.photos.desk import PhotoDesk
+from lianxin_intake.photos.store import PhotoStore
 from lianxin_intake.recent import RecentOpinions
 from lianxin_intake.settings import IntakeSettings
 
@@ -41,11 +45,17 @@ async def start(settings: IntakeSettings) -> AsyncIterator[Worker]:
     secret = settings.tracking_secret.get_secret_value().encode()
     registry = RegistryFollower(settings)
     publisher = Publisher(settings)
-    keeper = NoPhotos()
+    db = open_database(settings)
+    photos = PhotoDesk(
+        AttachmentIds(secret),
+        PhotoStore(db),
+        secret,
+        unnamed_for=timedelta(hours=settings.unnamed_photos_hours),
+    )
     door = Door(
         secret,
         ContactSealer(settings.contact_public_key),
-        NoAttachments(),
+        photos,
         publisher,
         RecentOpinions(settings.remembered_opinions),
         NoLookups(),
@@ -54,7 +64,7 @@ async def start(settings: IntakeSettings) -> AsyncIterator[Worker]:
     taking = Taking(
         registry,
         door,
-        keeper,
+        DeskPhotos(photos),
         Receipts(settings.mail_relay_host, settings.mail_relay_port),
         settings.mail_addresses,
         secret,
@@ -71,7 +81,9 @@ async def start(settings: IntakeSettings) -> AsyncIterator[Worker]:
             },
         )
     finally:
+        await photos.close()
         await publisher.stop()
+        await close_database(db)
 
 
 async def _listen(settings: IntakeSettings, taking: Taking) -> None:

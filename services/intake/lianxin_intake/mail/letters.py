@@ -57,7 +57,7 @@ def read_letter(raw: bytes, envelope_sender: str) -> Letter:
     message_id = clean_line(_header(message, "Message-ID"), 500)
     parts = list(_parts(message))
     pictures = [body for part in parts if (body := _picture(part)) is not None]
-    others = sum(1 for part in parts if part.get_content_disposition() == "attachment")
+    others = [one for one in parts if one.get_content_disposition() == "attachment" and _picture(one) is None]
     kept = tuple(pictures[:MAX_PICTURES])
     return Letter(
         name=message_id or _fingerprint(message, raw),
@@ -67,7 +67,7 @@ def read_letter(raw: bytes, envelope_sender: str) -> Letter:
         title=title,
         text=_words(parts) or title,
         pictures=kept,
-        left_out=max(0, max(others, len(pictures)) - len(kept)),
+        left_out=len(others) + len(pictures) - len(kept),
         automatic=_automatic(message, envelope_sender),
     )
 

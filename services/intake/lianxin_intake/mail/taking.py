@@ -13,6 +13,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from prometheus_client import Counter
 
 from lianxin_chassis.logs import get_logger
+from lianxin_chassis.outages import Outage
 from lianxin_chassis.problems import ProblemError
 from lianxin_intake.door import Door, Prepared
 from lianxin_intake.keeping import PhotoKeeper
@@ -86,6 +87,10 @@ class Taking:
             (problem,) = await self._door.hand_in([prepared])
         except ProblemError as error:
             return _refusal(error)
+        except Outage as error:
+            log.warning("a mail was put off", away=error.what)
+            MAILS.labels("deferred").inc()
+            return _TRY_AGAIN
         if problem is not None:
             return _refusal(problem)
         MAILS.labels("accepted").inc()

@@ -1,12 +1,13 @@
 """Reading what a page's form sends: fields of text, from our own page and nobody else's."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from urllib.parse import parse_qsl, urlsplit
 
 from starlette.requests import Request
 
 from lianxin_chassis.problems import ProblemError
+from lianxin_intake.photos.bodies import MAX_FORM_BYTES, MULTIPART, read_parts
 from lianxin_intake.reading import headers_of, read_body, require_type
 
 FORM = frozenset({"application/x-www-form-urlencoded"})
@@ -35,6 +36,23 @@ async def read_form(request: Request) -> dict[str, str]:
         raise ProblemError(
             400, "malformed", "The form can't be read", "Send an URL-encoded form in UTF-8."
         ) from None
+    return _cleaned(pairs)
+
+
+def is_multipart(request: Request) -> bool:
+    """Whether a form comes in parts, as one with files does."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == MULTIPART
+
+
+async def read_form_with_files(request: Request) -> tuple[dict[str, str], list[bytes]]:
+    """The form's fields, as `read_form`, and its files, in order. Raises the same."""
+    if not is_multipart(request):
+        return await read_form(request), []
+    fields, files = await read_parts(request, headers_of(request), MAX_FORM_BYTES)
+    return _cleaned(fields.items()), files
+
+
+def _cleaned(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     fields = {name: value.replace("\r\n", "\n").replace("\r", "\n").strip() for name, value in pairs}
     return {name: value for name, value in fields.items() if value}
 

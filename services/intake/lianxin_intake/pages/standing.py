@@ -1,13 +1,15 @@
 """Where an opinion stands, in a resident's words. Pure: the projection's state in, what to show out."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from lianxin_contracts.registry import Snapshot
+from lianxin_intake.attachments import upload_of
 from lianxin_intake.pages.rendering import day, day_and_time, days_until, text
 from lianxin_intake.projection import Tracked
 from lianxin_intake.sentences import Language, sentence
+from lianxin_intake.views import shown_photos
 
 # From here on nobody waits for an answer any more.
 _ANSWERED = {"resolved", "rated", "closed"}
@@ -17,12 +19,14 @@ _RATABLE = {"resolved"}
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the timeline: when, in the city's time; what; whether it is somebody's own words."""
+    """One line of the timeline: when, in the city's time; what; whether it is somebody's own words; the
+    ids of its photos."""
 
     at: str
     text: str
     type: str
     quoted: bool
+    photos: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +50,10 @@ def standing(
     language: Language,
     city: Snapshot | None,
     now: datetime,
+    there: Container[str] = frozenset(),
 ) -> Standing:
-    """How `tracked` is shown at `now`; None: accepted, and its case isn't there yet."""
+    """How `tracked` is shown at `now`; None: accepted, and its case isn't there yet. `there`: the uploads
+    that were not dropped."""
     if tracked is None:
         headline = text("stage.submitted", language)
         return Standing("submitted", headline, None, None, False, (), False, False, False)
@@ -66,6 +72,7 @@ def standing(
                 text=words.get(step.words or "") or sentence(step, language, city),
                 type=step.type,
                 quoted=(step.words or "") in words,
+                photos=tuple(photo for photo in shown_photos(tracked, step) if upload_of(photo) in there),
             )
             for step in reversed(tracked.timeline)
         ),

@@ -1,6 +1,7 @@
 """`/s/{station}`: the page behind a station's QR code 选民有话说. It works without a script; with one it
 keeps a draft, and sends it once when the line is back."""
 
+import hashlib
 import math
 from typing import Any
 
@@ -13,9 +14,10 @@ from lianxin_chassis.problems import ProblemError
 from lianxin_contracts import ids
 from lianxin_contracts.registry import Snapshot, Station, Topic
 from lianxin_intake.context import Intake, json_response
-from lianxin_intake.door import Prepared
+from lianxin_intake.door import Prepared, invalid
 from lianxin_intake.opening import address_of
-from lianxin_intake.pages.forms import key_of, read_form, require_own_page
+from lianxin_intake.opinion import Fault
+from lianxin_intake.pages.forms import is_multipart, key_of, read_form_with_files, require_own_page
 from lianxin_intake.pages.rendering import (
     Look,
     PageRoute,
@@ -25,10 +27,15 @@ from lianxin_intake.pages.rendering import (
     page,
     wants_json,
 )
-from lianxin_intake.pages.tokens import PageTokens
+from lianxin_intake.pages.tokens import PageTokens, page_expired
+from lianxin_intake.photos.desk import PhotoDesk
+from lianxin_intake.photos.images import BadImage
 from lianxin_intake.rates import retry_after
 from lianxin_intake.rights import Caller, city_of
 
+MAX_PHOTOS = 9
+# A form with photos takes the room of so many: two are read at a time.
+FORM_PLACES = 6
 # The field that people don't see and simple robots fill in.
 HONEYPOT = "website"
 _PLAIN = ("text", "topic", "address")
@@ -40,6 +47,8 @@ _RETRIED = {
     "not_confirmed",
     "too_many_requests",
     "registry_not_loaded",
+    "photos_busy",
+    "photos_unavailable",
 }
 
 
@@ -60,9 +69,16 @@ def station_page_routes(intake: Intake, secret: bytes) -> APIRouter:
         city = city_of(intake.registry)
         station = _station(request, city)
         require_own_page(request, intake.public_url)
-        fields = await read_form(request)
+        _require_post(intake, request)
+        with intake.photos.place(FORM_PLACES if is_multipart(request) else 0):
+            fields, files = await read_form_with_files(request)
+            return await answer(request, city, station, fields, files)
+
+    async def answer(
+        request: Request, city: Snapshot, station: Station, fields: dict[str, str], files: list[bytes]
+    ) -> Response:
         try:
-            prepared = await _take_in(intake, tokens, city, station, fields, request)
+            prepared = await _take_in(intake, tokens, city, station, fields, files, request)
         except ProblemError as error:
             return _refused(request, tokens, city, station, fields, error)
         address = look_of(request).address(f"/t/{prepared.code}", id=prepared.id)
@@ -79,18 +95,16 @@ async def _take_in(
     city: Snapshot,
     station: Station,
     fields: dict[str, str],
+    files: list[bytes],
     request: Request,
 ) -> Prepared:
-    """Hand in what the form's `fields` say. Raises what the door raises, 403 for an old page, 422 for a form
-    that no page of ours makes, 429 above the address's limit."""
+    """Hand in what the form's `fields` say, with its photos: those of `files` are kept first, and their ids
+    put among the fields, so that no retry needs them again.
+
+    Raises what the door raises, 403 for an old page, 422 for a form that no page of ours makes, 429 above the
+    address's limit."""
     if not tokens.accepts(fields.get("token", ""), station.id):
-        raise ProblemError(
-            403,
-            "page_expired",
-            "This page was opened too long ago",
-            "Send it again with the page_token given here.",
-            page_token=tokens.of(station.id),
-        )
+        raise page_expired(tokens.of(station.id))
     key = key_of(fields)
     if key is None or HONEYPOT in fields:
         raise ProblemError(
@@ -100,21 +114,49 @@ async def _take_in(
             f"Leave {HONEYPOT} empty and send a UUID as key; programs use POST /v1/opinions with a key.",
         )
     if wait := intake.page_posts.take(address_of(request)):
-        raise ProblemError(
-            429,
-            "too_many_requests",
-            "Too many opinions come from this address at once",
-            "Wait as long as Retry-After says; what was typed stays.",
-            headers=retry_after(wait),
-        )
+        raise _too_many_posts(wait)
+    caller = page_caller(city)
+    await _keep(intake.photos, fields, files, caller.channel.id, key)
     raw = msgspec.json.encode(body_of(fields, station.id, look_of(request).language))
-    prepared = intake.door.prepare(
-        raw, page_caller(city), city, key=key, traceparent=request.headers.get("traceparent")
-    )
+    prepared = intake.door.prepare(raw, caller, city, key=key, traceparent=request.headers.get("traceparent"))
     (refused,) = await intake.door.hand_in([prepared])
     if refused is not None:
         raise refused
     return prepared
+
+
+async def _keep(
+    photos: PhotoDesk, fields: dict[str, str], files: list[bytes], channel: str, key: str
+) -> None:
+    """Keep the photos of a plain form. Raises 422 for one that can't be taken, 503 without the database."""
+    if len(files) + len(fields.get("attachments", "").split()) > MAX_PHOTOS:
+        raise invalid([Fault("photos", "too_many_photos", f"At most {MAX_PHOTOS} photos.")])
+    for raw in files:
+        # By its content: the same form sent again brings the same photos.
+        name = f"{key}:{hashlib.sha256(raw).hexdigest()}"
+        try:
+            taken = await photos.take(raw, channel, name)
+        except BadImage as error:
+            raise invalid([Fault("photos", error.code, error.message)]) from None
+        kept = fields.get("attachments", "").split()
+        if taken.id not in kept:
+            fields["attachments"] = " ".join([*kept, taken.id])
+
+
+def _require_post(intake: Intake, request: Request) -> None:
+    """Raises 429 for an address above its limit, before its photos are read."""
+    if wait := intake.page_posts.empty_for(address_of(request)):
+        raise _too_many_posts(wait)
+
+
+def _too_many_posts(wait: float) -> ProblemError:
+    return ProblemError(
+        429,
+        "too_many_requests",
+        "Too many opinions come from this address at once",
+        "Wait as long as Retry-After says; what was typed stays.",
+        headers=retry_after(wait),
+    )
 
 
 def page_caller(city: Snapshot) -> Caller:
@@ -135,6 +177,8 @@ def body_of(fields: dict[str, str], station: str, language: str) -> dict[str, An
     """The body of an opinion, as `POST /v1/opinions` takes it, that a form's `fields` say."""
     body: dict[str, Any] = {name: fields[name] for name in _PLAIN if name in fields}
     body |= {"station": station, "language": language}
+    if "attachments" in fields:
+        body["attachments"] = fields["attachments"].split()
     contact = {name: fields[name] for name in _CONTACT if name in fields}
     if contact:
         body["contact"] = contact

@@ -5,6 +5,8 @@ import re
 import time
 from collections.abc import Callable
 
+from lianxin_chassis.problems import ProblemError
+
 VALID_S = 7 * 24 * 3600  # as long as an offline outbox may be late
 _CLOCK_SKEW_S = 300
 _FORM = re.compile(r"(\d{1,11})\.([0-9a-f]{32})")
@@ -33,3 +35,14 @@ class PageTokens:
     def _signed(self, station: str, made: int) -> str:
         mac = hmac.digest(self._secret, f"page:{station}:{made}".encode(), "sha256").hex()[:32]
         return f"{made}.{mac}"
+
+
+def page_expired(token: str) -> ProblemError:
+    """403: the page's token is too old; the answer hands back a fresh one."""
+    return ProblemError(
+        403,
+        "page_expired",
+        "This page was opened too long ago",
+        "Send it again with the page_token given here.",
+        page_token=token,
+    )

@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from lianxin_chassis.problems import ProblemError
 from lianxin_contracts import ids, inbound
+from lianxin_intake.attachments import upload_of
 from lianxin_intake.context import Intake
 from lianxin_intake.door import invalid
 from lianxin_intake.following import read_tracked, told_when_unreadable
@@ -18,6 +19,7 @@ from lianxin_intake.identity import is_opinion_id
 from lianxin_intake.pages.forms import key_of, read_form
 from lianxin_intake.pages.rendering import PageRoute, look_of, page
 from lianxin_intake.pages.standing import standing
+from lianxin_intake.projection import photos_of
 from lianxin_intake.residents import RatingBody, rating_faults
 from lianxin_intake.saying import RESIDENT, say
 from lianxin_intake.tracking import normalised
@@ -48,12 +50,19 @@ def tracking_page_routes(intake: Intake) -> APIRouter:
         intake.opening.require_use(id_, "read")
         with told_when_unreadable():
             tracked, words = await read_tracked(intake, id_)
+            uploads = {upload for photo in photos_of(tracked) if (upload := upload_of(photo)) is not None}
+            there = await intake.photos.store.there(uploads) if uploads else set()
         return page(
             "tracking.html",
             request,
             code=shown(code),
             standing=standing(
-                tracked, words, look_of(request).language, intake.registry.current, datetime.now(UTC)
+                tracked,
+                words,
+                look_of(request).language,
+                intake.registry.current,
+                datetime.now(UTC),
+                there,
             ),
             said=request.query_params.get("said", ""),
             key=ids.fresh(),

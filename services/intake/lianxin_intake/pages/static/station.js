@@ -32,7 +32,7 @@
   }
   function fill(values) {
     for (const [name, value] of Object.entries(values)) {
-      if (name !== 'token' && form.elements[name]) form.elements[name].value = value;
+      if (!['token', 'photo_keys'].includes(name) && form.elements[name]) form.elements[name].value = value;
     }
   }
   function mistakes(errors) {
@@ -67,10 +67,11 @@
     tell(form.dataset.sending, '');
     let answer = null;
     try {
-      answer = await fetch(form.action, {
+      const photos = await lianxinPhotos.sent(waiting);
+      answer = photos.refused || await fetch(form.action, {
         method: 'POST',
         headers: { Accept: 'application/json' },
-        body: new URLSearchParams(waiting),
+        body: new URLSearchParams({ ...waiting, attachments: photos.ids }),
         signal: AbortSignal.timeout(20000),
       });
     } catch { /* no connection, or none that lasts: told below */ }
@@ -81,6 +82,7 @@
       pending = null;
       store(outboxName, null);
       store(draftName, null);
+      await lianxinPhotos.clear();
       location.assign(body.page);
       return;
     }
