@@ -84,7 +84,7 @@ class Pages:
             lstrip_blocks=True,
         )
 
-    def text(self, key: str, language: Language, **values: Any) -> str:
+    def text(self, key: str, language: Language, /, **values: Any) -> str:
         """The text `key` of texts.toml. Raises KeyError for one that is not there."""
         return self.texts[key][language].format(**values)
 
