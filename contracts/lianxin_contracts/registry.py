@@ -176,7 +176,8 @@ class Department(Struct, frozen=True):
 
 
 class Staff(Struct, frozen=True):
-    """A person of the congress's office: `roles` among triage and supervisor, for `areas` (empty: all)."""
+    """A person of the congress's office: `roles` among triage, supervisor and administrator, for
+    `areas` (empty: all)."""
 
     id: str
     name: str
