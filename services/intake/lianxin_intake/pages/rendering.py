@@ -21,7 +21,12 @@ from lianxin_intake.sentences import Language
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
-TEXTS: dict[str, dict[str, str]] = tomllib.loads((HERE / "texts.toml").read_text("utf-8"))
+# The residents' pages, and those of the desk.
+TEXTS: dict[str, dict[str, str]] = {
+    key: both
+    for file in ("texts.toml", "desk.toml")
+    for key, both in tomllib.loads((HERE / file).read_text("utf-8")).items()
+}
 
 # Nothing from anywhere else, and no page of ours in another's frame.
 _HEADERS = {
@@ -119,7 +124,7 @@ def page(
         t=lambda key, **given: text(key, look.language, **given),
         path=request.url.path,
         # What a change of the look keeps of the address.
-        kept={name: value for name, value in request.query_params.items() if name in ("id", "code")},
+        kept={name: value for name, value in request.query_params.items() if name in ("id", "code", "r")},
         **values,
     )
     return HTMLResponse(html, status, {**_HEADERS, "Referrer-Policy": referrer, **(headers or {})})
