@@ -69,11 +69,22 @@ def wants_json(request: Request) -> bool:
 
 
 class Pages:
-    """The templates and texts of one service: `templates/` and `texts.toml` in `directory`. `kept` names the
-    parameters of an address that a change of the look keeps."""
+    """The templates and texts of one service: `templates/` and the files `texts` in `directory`. `kept` names
+    the parameters of an address that a change of the look keeps."""
 
-    def __init__(self, directory: Path, kept: tuple[str, ...], permissions: str = "()") -> None:
-        self.texts: dict[str, dict[str, str]] = tomllib.loads((directory / "texts.toml").read_text("utf-8"))
+    def __init__(
+        self,
+        directory: Path,
+        texts: tuple[str, ...] = ("texts.toml",),
+        *,
+        kept: tuple[str, ...],
+        permissions: str = "()",
+    ) -> None:
+        self.texts: dict[str, dict[str, str]] = {
+            key: both
+            for file in texts
+            for key, both in tomllib.loads((directory / file).read_text("utf-8")).items()
+        }
         self._kept = kept
         self._headers = security_headers(permissions)
         self._templates = Environment(
@@ -85,7 +96,7 @@ class Pages:
         )
 
     def text(self, key: str, language: Language, /, **values: Any) -> str:
-        """The text `key` of texts.toml. Raises KeyError for one that is not there."""
+        """The text `key`. Raises KeyError for one that is not there."""
         return self.texts[key][language].format(**values)
 
     def page(

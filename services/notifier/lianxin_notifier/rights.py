@@ -2,6 +2,7 @@
 and acts as self."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -66,9 +67,9 @@ def caller_of(authorization: str | None, registry: Registry, *scopes: Scope) -> 
         raise _unauthorized("No channel key", "Send the header Authorization: Bearer <channel key>.")
     city_of(registry)  # before that keys may simply not have been read
     key = registry.channel_key(hash_of_key(token.strip()))
-    if key is None or key.revoked:
+    if key is None or not key.holds(datetime.now(UTC)):
         raise _unauthorized(
-            "The channel key is unknown or revoked", "Ask the operator for a key of this city."
+            "The channel key is unknown, revoked or was replaced", "Ask the operator for a key of this city."
         )
     caller = Caller(key.channel, frozenset(key.scopes))
     if not caller.may(*scopes):

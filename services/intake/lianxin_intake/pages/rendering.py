@@ -28,7 +28,8 @@ __all__ = [
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
-_pages = Pages(HERE, kept=("id", "code"), permissions="(self)")
+# The residents' pages, and those of the desk.
+_pages = Pages(HERE, ("texts.toml", "desk.toml"), kept=("id", "code", "r"), permissions="(self)")
 TEXTS = _pages.texts
 text = _pages.text
 page = _pages.page
