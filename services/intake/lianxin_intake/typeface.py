@@ -24,7 +24,7 @@ _ALWAYS = frozenset(chr(code) for code in range(0x20, 0x7F))
 
 
 def typeface(characters: Iterable[str]) -> bytes:
-    """A TrueType font that holds `characters` and ASCII, nothing else. Characters that Noto
+    """A TrueType font that holds `characters` and ASCII, nothing else; the same bytes each time. Characters that Noto
     Sans SC lacks are left out: see `writable`. One caller at a time."""
     noto = _noto()
     known, source = noto.getBestCmap(), noto.getGlyphSet()
@@ -48,6 +48,8 @@ def typeface(characters: Iterable[str]) -> bytes:
     )
     built.setupOS2(sTypoAscender=noto["OS/2"].sTypoAscender, sTypoDescender=noto["OS/2"].sTypoDescender)
     built.setupPost(keepGlyphNames=False)
+    built.font.recalcTimestamp = False  # the same document at any time
+    built.font["head"].modified = noto["head"].modified
     out = BytesIO()
     built.save(out)
     return out.getvalue()
