@@ -19,11 +19,13 @@ def post(chance: random.Random, number: int) -> bytes:
     """One body; about a third are messages that can be read."""
     fields = {
         "ToUserName": "gh_1",
-        "FromUserName": f"fuzz{chance.randrange(40)}",
+        "FromUserName": f"fuzz{number // 60}-{chance.randrange(6)}",
         "CreateTime": str(1_700_000_000 + number),
-        "MsgType": chance.choice(("text", "text", "voice", "image", "location", "event", "link", "")),
+        "MsgType": chance.choice(
+            ("text", "text", "text", "text", "voice", "image", "location", "event", "link", "")
+        ),
         "MsgId": str(chance.getrandbits(60)),
-        "Content": chance.choice(_VALUES),
+        "Content": chance.choice(("路灯坏了", "提交", chance.choice(_VALUES))),
         "Event": chance.choice(("subscribe", "SCAN", "CLICK", "unsubscribe", "LOCATION", "x")),
         "EventKey": chance.choice(_VALUES),
         "Location_X": chance.choice(("31.5", "91", "nan", "")),
