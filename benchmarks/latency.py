@@ -298,6 +298,7 @@ def main() -> None:
         "LIANXIN_CONTACT_PUBLIC_KEY": base64.b64encode(bytes(private.public_key)).decode(),
         "LIANXIN_CONTACT_PRIVATE_KEY": base64.b64encode(bytes(private)).decode(),
         "LIANXIN_WEBHOOK_SECRET": secrets.token_hex(16),
+        "LIANXIN_SIGNIN_SECRET": secrets.token_hex(16),
     }
     with servers() as running:
         asyncio.run(make_key(running.bootstrap))

@@ -3,14 +3,15 @@ departments, channels and the hashes of their keys.
 
 A load writes every record of one version under `{kind}/{id}@{version}` and ends with
 `registry.activated {version, counts, digest}`; readers switch as a whole when counts and digest agree.
-Channel keys have no version (`channel_key/{hash}`): they are rotated and revoked without a load.
+Channel keys have no version (`channel_key/{hash}`): they are rotated and revoked without a load. What was
+done to them stands beside them for good (`key_change/{event id}`).
 Dates are civil dates of the city's zone, half-open [from, until).
 """
 
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Literal
 
 import msgspec
@@ -176,7 +177,8 @@ class Department(Struct, frozen=True):
 
 
 class Staff(Struct, frozen=True):
-    """A person of the congress's office: `roles` among triage and supervisor, for `areas` (empty: all)."""
+    """A person of the congress's office: `roles` among triage, supervisor and administrator, for
+    `areas` (empty: all)."""
 
     id: str
     name: str
@@ -194,12 +196,33 @@ class Channel(Struct, frozen=True):
 
 
 class ChannelKey(Struct, frozen=True):
-    """A channel's key: `id` is the SHA-256 of the key in hex, never the key."""
+    """A channel's key: `id` is the SHA-256 of the key in hex, never the key. `until`: from then on it holds
+    no more, because another one replaced it."""
 
     id: str
     channel: str
     scopes: tuple[Scope, ...]
     revoked: bool = False
+    until: datetime | None = None
+
+    def holds(self, now: datetime) -> bool:
+        """Whether it is worth something at `now`."""
+        return not self.revoked and (self.until is None or now < self.until)
+
+
+class KeyChanged(Struct, frozen=True):
+    """`registry.key_changed`: the record for auditors of one change of a channel key; the event's time says
+    when. `key` and `replaces` are hashes; `by` is who did it, as their machine or they themselves say;
+    `until`: as of the key that was replaced."""
+
+    key: str
+    change: Literal["created", "rotated", "revoked"]
+    channel: str
+    scopes: tuple[Scope, ...]
+    by: str
+    why: str = ""
+    replaces: str | None = None
+    until: datetime | None = None
 
 
 class Activated(Struct, frozen=True):
@@ -227,11 +250,13 @@ KINDS: dict[str, type[Struct]] = {
     "channel": Channel,
 }
 CHANNEL_KEY = "channel_key"
+KEY_CHANGED = "registry.key_changed"
 ACTIVATED = "registry.activated"
 MODELS: dict[str, type[Struct]] = {
     **{f"registry.{kind}": model for kind, model in KINDS.items()},
     f"registry.{CHANNEL_KEY}": ChannelKey,
     ACTIVATED: Activated,
+    KEY_CHANGED: KeyChanged,
 }
 
 
@@ -243,6 +268,12 @@ def record_key(kind: str, id_: str, version: str) -> str:
 def channel_key_key(hash_: str) -> str:
     """The Kafka key of a channel key's record."""
     return f"{CHANNEL_KEY}/{hash_}"
+
+
+def key_change_key(id_: str) -> str:
+    """The Kafka key of one record of a change of a key: the event's own id, so that compaction, which keeps
+    the newest record of each key, keeps every one."""
+    return f"key_change/{id_}"
 
 
 def activation_key(version: str) -> str:

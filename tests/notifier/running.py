@@ -14,6 +14,7 @@ from tests.support.brokers import Broker
 from tests.support.ports import free_port
 from tests.support.processes import Spawned
 
+SIGNIN_SECRET = "a sign-in secret"
 PRIVATE_KEY = PrivateKey(b"\x07" * 32)
 
 
@@ -37,7 +38,9 @@ class Running:
             "LIANXIN_MONGO_DATABASE": database,
             "LIANXIN_HTTP_PORT": str(self.port),
             "LIANXIN_INSTANCE": f"notifier-{kind}-{self.port}",
-            "LIANXIN_PUBLIC_URL": "https://lianxin.test",
+            # The api is opened by its own address; the links in mails are told apart by theirs.
+            "LIANXIN_PUBLIC_URL": self.url if kind == "api" else "https://lianxin.test",
+            "LIANXIN_SIGNIN_SECRET": SIGNIN_SECRET,
             "LIANXIN_CONTACT_PRIVATE_KEY": base64.b64encode(bytes(PRIVATE_KEY)).decode(),
             **{f"LIANXIN_{name.upper()}": value for name, value in env.items()},
         }

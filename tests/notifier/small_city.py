@@ -15,15 +15,19 @@ READ = "lx_notifier_read"
 BACKDATE = "lx_notifier_backdate"
 SUBMIT = "lx_notifier_submit"
 REVOKED = "lx_notifier_revoked"
+ADMIN = "lx_notifier_admin"
 
 # Where the tests of webhooks listen; the registry must know it before.
 HOOK_PORT = free_port()
+
+SQUARE = ((120.30, 31.57), (120.31, 31.57), (120.31, 31.58), (120.30, 31.58), (120.30, 31.57))
 
 RECORDS = (
     ("city", registry.City("wuxi", "无锡")),
     ("region", registry.Region("320213", "district", "梁溪区")),
     ("region", registry.Region(STREET, "street", "金匮街道", parent="320213")),
-    ("grid", registry.Grid(GRID, "网格一", "320213001001", STREET, "320213")),
+    ("grid", registry.Grid(GRID, "网格一", "320213001001", STREET, "320213", SQUARE)),
+    ("station", registry.Station("P1", "金匮街道代表之家", GRID, "street_home")),
     ("topic", registry.Topic("01", "城市建设", "City")),
     ("topic", registry.Topic("0101", "道路", "Roads", parent="01")),
     *(("deputy", registry.Deputy(f"D{n}", f"代表{n}", "street")) for n in range(1, 7)),
@@ -42,6 +46,10 @@ RECORDS = (
     ),
     ("staff", registry.Staff("T1", "分派员", ("triage",))),
     ("staff", registry.Staff("S1", "督办员", ("supervisor",))),
+    ("staff", registry.Staff("A1", "管理员", ("administrator",))),
+    *(("mandate", registry.Mandate(f"X{n}", f"D{n}", (STREET,))) for n in range(1, 7)),
+    ("duty", registry.Duty("Y1", "D1", (1, 2, 3, 4, 5, 6, 7), station="P1")),
+    ("duty", registry.Duty("Y2", "D1", (2,), (3,), "P1", "contact_day")),
     ("department", registry.Department("housing", "住建局")),
     ("channel", registry.Channel("workbench", "Workbench")),
 )
@@ -50,6 +58,7 @@ KEYS = (
     ChannelKey(hash_of_key(READ), "workbench", ("read",)),
     ChannelKey(hash_of_key(BACKDATE), "workbench", ("act", "backdate")),
     ChannelKey(hash_of_key(SUBMIT), "workbench", ("submit",)),
+    ChannelKey(hash_of_key(ADMIN), "workbench", ("staff",)),
     ChannelKey(hash_of_key(REVOKED), "workbench", ("act",), revoked=True),
 )
 

@@ -35,7 +35,9 @@ def test_an_assignment_is_mailed_once_without_personal_data_and_recorded_before_
     assert [(r.status, r.attempt) for r in records] == [("attempting", 1), ("sent", 1)]
     assert {r.message_id for r in records} == {mail["message_id"]} == {f"<{records[0].alert}@lianxin>"}
     assert "金匮街道" in mail["body"]
-    assert f"https://lianxin.test/inbox#{case.opinion}" in mail["body"]
+    # The link signs its receiver in and then opens the case.
+    assert "https://lianxin.test/signin/" in mail["body"]
+    assert f"?to=/inbox/{case.opinion}" in mail["body"]
 
 
 def test_a_deputy_who_reads_english_is_written_to_in_english(

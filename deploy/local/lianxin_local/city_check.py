@@ -173,8 +173,8 @@ def _policy(policy: registry.Policy, known: Ids) -> Iterator[Complaint]:
 def _staff(staff: registry.Staff, known: Ids) -> Iterator[Complaint]:
     yield from _areas(staff.areas, known)
     for role in staff.roles:
-        if role not in ("triage", "supervisor"):
-            yield "roles", f"{role!r} is neither triage nor supervisor"
+        if role not in ("triage", "supervisor", "administrator"):
+            yield "roles", f"{role!r} is none of triage, supervisor and administrator"
 
 
 def _nothing(_record: Any, _known: Ids) -> Iterator[Complaint]:

@@ -15,7 +15,7 @@ from lianxin_local.stack import Stack, sample_city
 DEMO_CHANNEL = "demo"
 SCOPES: dict[str, tuple[registry.Scope, ...]] = {
     "submit": ("submit",),
-    "staff": ("submit", "act", "read", "replay", "backdate"),
+    "staff": ("submit", "act", "read", "replay", "backdate", "staff"),
 }
 
 

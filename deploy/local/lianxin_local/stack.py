@@ -41,6 +41,7 @@ PRIVATE = {
     "LIANXIN_CONTACT_PUBLIC_KEY": ("intake",),
     "LIANXIN_CONTACT_PRIVATE_KEY": ("notifier",),
     "LIANXIN_WEBHOOK_SECRET": ("notifier",),
+    "LIANXIN_SIGNIN_SECRET": ("notifier",),
     "LIANXIN_ISSUE_SECRET": ("router",),
     "LIANXIN_SMTP_PASSWORD": ("notifier",),
 }
@@ -211,6 +212,7 @@ def environment(stack: Stack, process: str, known: Secrets) -> dict[str, str]:
         "LIANXIN_PUBLIC_URL": stack.url(service),
         "LIANXIN_TRACKING_SECRET": known.tracking,
         "LIANXIN_WEBHOOK_SECRET": known.webhook,
+        "LIANXIN_SIGNIN_SECRET": known.signin,
         "LIANXIN_ISSUE_SECRET": known.issue,
         "LIANXIN_CONTACT_PUBLIC_KEY": known.contact_public,
         "LIANXIN_CONTACT_PRIVATE_KEY": known.contact_private,

@@ -30,6 +30,8 @@ from lianxin_intake.attachments import AttachmentIds
 from lianxin_intake.batch import batch_routes
 from lianxin_intake.contact import ContactSealer
 from lianxin_intake.context import Intake
+from lianxin_intake.desk.finding import Places, place_routes
+from lianxin_intake.desk.routes import desk_routes
 from lianxin_intake.documentation import COMPONENTS
 from lianxin_intake.door import Door
 from lianxin_intake.events import event_routes
@@ -168,6 +170,7 @@ def _add_routes(app: IntakeApp, intake: Intake, secret: bytes, talking: Talking)
     app.hot |= {
         ("POST", route.path): route.endpoint for route in submitting.routes if isinstance(route, APIRoute)
     }
+    places = Places()
     groups = (
         submitting,
         batch_routes(intake),
@@ -182,6 +185,8 @@ def _add_routes(app: IntakeApp, intake: Intake, secret: bytes, talking: Talking)
         open311_routes(intake),
         wechat_routes(talking),
         photo_routes(intake, secret),
+        place_routes(intake, places),
+        desk_routes(intake, secret, places),
     )
     app.router.routes[:0] = [route for group in groups for route in group.routes]
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

@@ -4,18 +4,17 @@ Wrong codes are limited by address, so that guessing stays cheap for us. Right o
 who holds a code may read and speak, but every command stays on the log, a refused one for ever.
 """
 
-import ipaddress
 from typing import Literal
 
 from starlette.requests import Request
 
 from lianxin_chassis.problems import ProblemError
-from lianxin_intake.rates import Buckets, retry_after
+from lianxin_chassis.rates import Buckets, address_of, retry_after
 from lianxin_intake.tracking import TrackingCodes
 
 Use = Literal["read", "command"]
-# What one subscriber usually gets of IPv6 (RFC 6177): a limit for each address would be none.
-IPV6_PREFIX = 64
+
+__all__ = ["Opening", "Use", "address_of"]
 
 
 class Opening:
@@ -70,18 +69,3 @@ class Opening:
                 "Wait as long as Retry-After says.",
                 headers=retry_after(wait),
             )
-
-
-def address_of(request: Request) -> str:
-    """What a limit for the sender goes by: an IPv4 address, or the /64 of an IPv6 one. Behind a proxy of
-    `trusted_proxies` the address that it names."""
-    host = request.client.host if request.client is not None else ""
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return "unknown"  # a socket without addresses, or a proxy that names none: one bucket for all
-    if isinstance(address, ipaddress.IPv4Address):
-        return str(address)
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(ipaddress.ip_network((address, IPV6_PREFIX), strict=False))

@@ -37,6 +37,12 @@ def png(address: str, scale: int) -> bytes:
     return out.getvalue()
 
 
+def data_uri(address: str) -> str:
+    """A drawing for the `src` of a picture. Nothing of it is kept: the address may hold a tracking code."""
+    code = segno.make_qr(address, error="q")
+    return code.svg_data_uri(border=QUIET_ZONE, dark="#000", light="#fff", lineclass=None)
+
+
 def modules(address: str) -> Rows:
     """The code without its quiet zone: rows from the top, a byte a module, 1 dark and 0 light."""
     return tuple(bytes(row) for row in _code(address).matrix)

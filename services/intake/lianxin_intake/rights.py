@@ -1,6 +1,7 @@
 """Who is asking: the channel behind an `Authorization: Bearer` key, and what the key may do."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Protocol
 
 from lianxin_chassis.problems import ProblemError
@@ -55,15 +56,21 @@ def not_loaded(key: str | None = None) -> ProblemError:
 def caller_of(authorization: str | None, registry: Registry, city: Snapshot) -> Caller:
     """The channel whose key `authorization` (the header's value) holds.
 
-    Raises 401 for a missing, unknown or revoked key, and 403 for a key whose channel is not in the registry.
+    Raises 401 for a missing, unknown, revoked or replaced key, and 403 for a key whose channel is not in the
+    registry.
     """
     scheme, _, token = (authorization or "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise _unauthorized("No channel key", "Send the header Authorization: Bearer <channel key>.")
-    key = registry.channel_key(hash_of_key(token.strip()))
-    if key is None or key.revoked:
+    return caller_with(hash_of_key(token.strip()), registry, city)
+
+
+def caller_with(hash_: str, registry: Registry, city: Snapshot) -> Caller:
+    """The channel whose key has the hash `hash_`. Raises as `caller_of`."""
+    key = registry.channel_key(hash_)
+    if key is None or not key.holds(datetime.now(UTC)):
         raise _unauthorized(
-            "The channel key is unknown or revoked", "Ask the operator for a key of this city."
+            "The channel key is unknown, revoked or was replaced", "Ask the operator for a key of this city."
         )
     channel = city.channels.get(key.channel)
     if channel is None:

@@ -5,6 +5,7 @@ from the database.
 """
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -14,6 +15,7 @@ import msgspec
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 from pymongo.errors import PyMongoError
+from starlette.staticfiles import StaticFiles
 
 from lianxin_chassis import problems
 from lianxin_chassis.database import close_database, open_database
@@ -33,10 +35,16 @@ from lianxin_notifier.context import Notifier
 from lianxin_notifier.idempotency import IdempotencyKeys
 from lianxin_notifier.ledger import NumberLedger
 from lianxin_notifier.live_store import LiveStore
+from lianxin_notifier.pages.rendering import STATIC
+from lianxin_notifier.pages.routes import page_routes
 from lianxin_notifier.routes_actions import action_routes
 from lianxin_notifier.routes_cases import case_routes
 from lianxin_notifier.routes_inbox import inbox_routes
+from lianxin_notifier.routes_signins import signin_routes
+from lianxin_notifier.sessions import Sessions
 from lianxin_notifier.settings import NotifierSettings
+from lianxin_notifier.signin_links import SignInLinks
+from lianxin_notifier.signins import SignIns
 from lianxin_notifier.streams import AlertHub
 
 log = get_logger(__name__)
@@ -54,6 +62,9 @@ def create_app(settings: NotifierSettings) -> FastAPI:
     registry = RegistryFollower(settings)
     publisher = Publisher(settings)
     followers: list[Follower] = []
+    url = settings.public_url or f"http://{settings.http_host}:{settings.http_port}"
+    # Without a secret nobody signs in: a made-up one makes every link and every form a forgery.
+    secret = settings.signin_secret.get_secret_value().encode() or secrets.token_bytes(32)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -64,6 +75,7 @@ def create_app(settings: NotifierSettings) -> FastAPI:
         hub = AlertHub(ledger.after, ledger.stands)
         deliveries = Follower(settings, [topics.DELIVERIES], hub.apply, from_end=True)
         followers.append(deliveries)
+        sessions = Sessions(db)
         notifier = Notifier(
             registry=registry,
             publisher=publisher,
@@ -75,9 +87,15 @@ def create_app(settings: NotifierSettings) -> FastAPI:
             publish_deadline_s=settings.publish_deadline_s,
             heartbeat_s=settings.heartbeat_s,
             reveal_for=timedelta(minutes=settings.contact_reveal_minutes),
+            links=SignInLinks(secret, url),
+            signins=SignIns(secret, url, sessions, registry, timedelta(days=settings.signin_days)),
+            link_valid_s=settings.asked_link_minutes * 60,
         )
-        for routes in (inbox_routes, action_routes, case_routes):
-            app.include_router(routes(notifier))
+        groups = [routes(notifier) for routes in (inbox_routes, action_routes, case_routes, signin_routes)]
+        groups += page_routes(notifier, settings)
+        for group in groups:
+            app.include_router(group)
+        app.mount("/static", StaticFiles(directory=STATIC), name="static")
         await publisher.start()
         background = [
             essential(registry.run(), "registry"),
@@ -85,6 +103,7 @@ def create_app(settings: NotifierSettings) -> FastAPI:
             essential(hub.watch(), "streams"),
             essential(live.follow(), "generation"),
             essential(patiently(keys.prepare), "indexes"),
+            essential(patiently(sessions.prepare), "sign-in indexes"),
         ]
         try:
             yield

@@ -30,6 +30,8 @@ class MailServer:
     password: str
     public_url: str
     deadline_s: float
+    # What opens a case for the receiver of its alert, signed in at once.
+    link_of: Callable[[Due], str] | None = None
 
 
 class MailSlot:
@@ -47,7 +49,8 @@ class MailSlot:
             return Outcome("retry", "registry not read yet")
         now = datetime.now(UTC)
         try:
-            content = mail(due, city, self._server.public_url, self._server.sender, now).as_bytes()
+            link = self._server.link_of(due) if self._server.link_of is not None else None
+            content = mail(due, city, self._server.public_url, self._server.sender, now, link).as_bytes()
         except (UnicodeError, ValueError):
             return Outcome("dead", "the address can't be written in a mail")
         out = False  # the message itself is on its way, so that without an answer nobody knows

@@ -16,6 +16,8 @@ from lianxin_notifier.ledger import NumberLedger
 from lianxin_notifier.live_store import LiveStore
 from lianxin_notifier.projector import Publishes
 from lianxin_notifier.rights import Caller, Registry, caller_of
+from lianxin_notifier.signin_links import SignInLinks
+from lianxin_notifier.signins import SignIns
 from lianxin_notifier.streams import AlertHub
 
 
@@ -33,10 +35,20 @@ class Notifier:
     publish_deadline_s: float
     heartbeat_s: float
     reveal_for: timedelta
+    links: SignInLinks
+    signins: SignIns
+    link_valid_s: float
 
-    def caller(self, request: Request, *scopes: Scope) -> Caller:
-        """Who is asking. Raises 401, 403 or 503."""
-        return caller_of(request.headers.get("authorization"), self.registry, *scopes)
+    async def caller(self, request: Request, *scopes: Scope, writing: bool = False) -> Caller:
+        """Who is asking: a channel by its key, else whoever is signed in. `writing`: a call by cookie must
+        carry our page's token. Raises 401, 403 or 503."""
+        authorization = request.headers.get("authorization")
+        signed = await self.signins.signed(request) if not authorization else None
+        if signed is None:
+            return caller_of(authorization, self.registry, *scopes)
+        if writing:
+            self.signins.require_header(request, signed)
+        return Caller("workbench", frozenset(), signed.person, signed.session.id)
 
 
 def json_response(status: int, body: Any, headers: dict[str, str] | None = None) -> Response:

@@ -53,22 +53,25 @@ class Letter:
     text: str
 
 
-def letter(due: Due, city: Snapshot, public_url: str) -> Letter:
-    """The words for `due` in its receiver's language."""
+def letter(due: Due, city: Snapshot, public_url: str, link: str | None = None) -> Letter:
+    """The words for `due` in its receiver's language. `link` opens the case; without it the receiver has to
+    sign in by another way."""
     deputy = city.deputies.get(due.receiver)
     topic = city.topics.get(due.entry.topic or "")
     region = city.regions.get(due.street or "")
     street = region.name if region else ""
-    link = f"{public_url}/inbox#{due.opinion}"
+    link = link or f"{public_url}/inbox/{due.opinion}"
     zone = ZoneInfo(city.city.zone)
     if deputy is not None and deputy.language == "en":
         return _english(due, topic.name_en if topic else "", street, zone, link)
     return _chinese(due, topic.name if topic else "", street, zone, link)
 
 
-def mail(due: Due, city: Snapshot, public_url: str, sender: str, now: datetime) -> EmailMessage:
+def mail(
+    due: Due, city: Snapshot, public_url: str, sender: str, now: datetime, link: str | None = None
+) -> EmailMessage:
     """The whole mail for `due`. Every attempt has the same Message-ID; a repeat says that it is one."""
-    words = letter(due, city, public_url)
+    words = letter(due, city, public_url, link)
     message = EmailMessage(policy=SMTP)
     message["From"] = sender
     message["To"] = due.target

@@ -4,17 +4,18 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from lianxin_chassis.consumer import Unprocessable
 from lianxin_chassis.metric_names import PROJECTION_GAPS
 from lianxin_chassis.outages import Outage
 from lianxin_chassis.records import Message
 from lianxin_contracts import topics
-from lianxin_contracts.envelope import OutRecord
+from lianxin_contracts.envelope import Event, OutRecord
 from lianxin_contracts.registry import Snapshot
 from lianxin_contracts.words import SealedContact, Words
 from lianxin_notifier.alerts import INBOX, Address, Due, Numbered, addresses, alert_id, due_for, inbox_record
+from lianxin_notifier.casefile import UNTOLD
 from lianxin_notifier.delivery_store import DeliveryStore
 from lianxin_notifier.inbox import Alert, CommandResult, Opinion, apply, command_result
 from lianxin_notifier.ledger import NumberLedger
@@ -32,7 +33,8 @@ class Publishes(Protocol):
 
 
 class Batch(Struct):
-    """What one batch of messages comes to: opinions before and after, alerts, results, words and contacts."""
+    """What one batch of messages comes to: opinions before and after, alerts, results, words, contacts, and
+    what cases' pages tell."""
 
     before: dict[str, Opinion]
     after: dict[str, Opinion]
@@ -42,6 +44,7 @@ class Batch(Struct):
     erased: list[str]
     words: dict[str, Words | None]
     contacts: dict[str, str | None]
+    told: list[Event] = field(default_factory=list)
 
     def changed(self) -> list[tuple[Opinion, Opinion]]:
         """(before, after) of every opinion that the batch changed."""
@@ -79,6 +82,8 @@ def _fold_lifecycle(message: Message, known: dict[str, Opinion], batch: Batch) -
     batch.before.setdefault(id_, now)
     batch.after[id_], alerts = apply(now, event)
     batch.alerts += alerts
+    if event.type not in UNTOLD:
+        batch.told.append(event)
     if (result := command_result(now, event)) is not None:
         batch.results.append(result)
     if batch.after[id_].erased and not now.erased:
@@ -122,7 +127,7 @@ class Projector:
         await self._store.keep_words(batch.words)
         await self._store.keep_contacts(batch.contacts)
         numbers = await (self._raise(batch.alerts) if self._live else self._recall(batch.alerts))
-        await self._store.save(batch.changed(), numbers, batch.results)
+        await self._store.save(batch.changed(), numbers, batch.results, batch.told)
         await self._store.erase(batch.erased)
         if not self._live:
             return

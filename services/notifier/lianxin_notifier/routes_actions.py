@@ -3,16 +3,16 @@
 from datetime import UTC, datetime
 
 from fastapi import APIRouter, Request, Response
-from msgspec.structs import replace
 
 from lianxin_chassis.logs import get_logger
-from lianxin_chassis.outages import Outage
+from lianxin_chassis.outages import Outage, outage
 from lianxin_chassis.problems import ProblemError
 from lianxin_contracts import ids
-from lianxin_contracts.envelope import OutRecord
+from lianxin_contracts.inbound import Actor
 from lianxin_notifier.actions import MAX_BODY, ActionRequest, command, parse, record_of
 from lianxin_notifier.context import Notifier, json_response, uuid_of
-from lianxin_notifier.rights import Caller, actor_of, city_of
+from lianxin_notifier.inbox import Opinion
+from lianxin_notifier.rights import Caller, acting, city_of
 
 log = get_logger(__name__)
 
@@ -35,27 +35,24 @@ def action_routes(notifier: Notifier) -> APIRouter:
     async def act(case: str, request: Request) -> Response:
         """202 with `command_id` once the broker has acknowledged the command. What became of it:
         `GET /v1/commands/{command_id}`. With an `Idempotency-Key` a repeat is recognised."""
-        caller = notifier.caller(request, "act")
+        caller = await notifier.caller(request, "act", writing=True)
         body = await _json_body(request)
         asked = parse(body)
         opinion = uuid_of(case, "case")
         _require_right_to_date(caller, asked)
-        # On the log with all that follows from it: who really acted may be asked years later.
-        actor = replace(actor_of(asked.as_, city_of(notifier.registry)), via=caller.channel)
+        actor = acting(caller, asked.as_, city_of(notifier.registry))
+        if caller.person is not None:
+            await require_seat_if_known(notifier, opinion, actor)
         given = request.headers.get("idempotency-key")
-        key = given or ids.fresh()
-        event = command(opinion, asked, actor, key, datetime.now(UTC))
-        if given is not None:
-            await notifier.keys.claim(event.id, body)
-        await _publish(notifier, record_of(event), key)
-        # Ids and codes only: which key acted, for whom, on what.
-        log.info("acted", channel=caller.channel, actor=actor.id, action=asked.action, command=event.id)
-        return json_response(202, {"command_id": event.id})
+        command_id = await give(
+            notifier, caller, opinion, asked, actor, given or ids.fresh(), body if given is not None else None
+        )
+        return json_response(202, {"command_id": command_id})
 
     @router.get("/v1/commands/{command_id}", summary="What became of an action")
     async def what_became(command_id: str, request: Request) -> Response:
         """`pending` until the router has decided; a command that nobody gave stays so."""
-        notifier.caller(request, "act", "read")
+        await notifier.caller(request, "act", "read")
         store = await notifier.live.get()
         result = await store.command(uuid_of(command_id, "command"))
         if result is None:
@@ -66,9 +63,22 @@ def action_routes(notifier: Notifier) -> APIRouter:
     return router
 
 
-async def _publish(notifier: Notifier, record: OutRecord, key: str) -> None:
+async def give(
+    notifier: Notifier,
+    caller: Caller,
+    case: str,
+    asked: ActionRequest,
+    actor: Actor,
+    key: str,
+    body: bytes | None = None,
+) -> str:
+    """Publish what `actor` asks for on `case` under idempotency key `key`, and return the command's id. With
+    `body` another one under the same key is a conflict (409). Raises 503 where it was not confirmed."""
+    event = command(case, asked, actor, key, datetime.now(UTC))
+    if body is not None:
+        await notifier.keys.claim(event.id, body)
     try:
-        await notifier.publisher.publish([record], notifier.publish_deadline_s)
+        await notifier.publisher.publish([record_of(event)], notifier.publish_deadline_s)
     except Outage as error:
         log.warning("an action was not confirmed", error=type(error).__name__)
         raise ProblemError(
@@ -79,6 +89,39 @@ async def _publish(notifier: Notifier, record: OutRecord, key: str) -> None:
             headers={"Retry-After": "2", "Idempotency-Key": key},
             idempotency_key=key,
         ) from error
+    # Ids and codes only: who acted by which key or session, for whom, on what.
+    log.info(
+        "acted",
+        channel=caller.channel,
+        session=caller.session,
+        actor=actor.id,
+        action=asked.action,
+        command=event.id,
+    )
+    return event.id
+
+
+async def require_seat_if_known(notifier: Notifier, case: str, actor: Actor) -> None:
+    """Raises 404 or 403 for a case that is not in this person's inbox. Where the database is away the router
+    alone judges, which does so anyway."""
+    try:
+        store = await notifier.live.get()
+        opinion = (await store.opinions([case])).get(case)
+    except Exception as error:
+        if outage(error) is None:
+            raise
+        log.warning("a seat is not checked", error=type(error).__name__)
+        return
+    if opinion is None:
+        raise ProblemError(404, "case_unknown", "There is no such case")
+    require_seat(opinion, actor)
+
+
+def require_seat(opinion: Opinion, actor: Actor) -> None:
+    """Raises 403 for a deputy who does not have the case in the inbox; staff see every case."""
+    seat = opinion.seats.get(actor.id)
+    if actor.kind != "staff" and (seat is None or seat.state == "left"):
+        raise ProblemError(403, "not_your_case", "This case is not in the inbox of this deputy")
 
 
 async def _json_body(request: Request) -> bytes:

@@ -11,7 +11,7 @@ from lianxin_chassis.problems import ProblemError
 from lianxin_contracts.lifecycle import Stage
 from lianxin_notifier.alerts import Numbered
 from lianxin_notifier.context import Notifier, json_response
-from lianxin_notifier.rights import city_of, receiver_of
+from lianxin_notifier.rights import city_of, receiver_for
 
 MOST_ITEMS = 500
 # A new stream waits this long before it comes back after a break, ms; browsers honour it.
@@ -25,13 +25,13 @@ def inbox_routes(notifier: Notifier) -> APIRouter:
     @router.get("/v1/inbox", summary="What waits in an inbox, newest first")
     async def inbox(
         request: Request,
-        deputy: Annotated[str, Query(max_length=128)],
+        deputy: Annotated[str | None, Query(max_length=128)] = None,
         stage: Stage | None = None,
         limit: Annotated[int, Query(ge=1, le=MOST_ITEMS)] = 50,
         after: Annotated[str | None, Query(max_length=20, description="`next` of the page before")] = None,
     ) -> Response:
-        notifier.caller(request, "act", "read")
-        receiver = receiver_of(deputy, city_of(notifier.registry))
+        caller = await notifier.caller(request, "act", "read")
+        receiver = receiver_for(caller, deputy, city_of(notifier.registry))
         store = await notifier.live.get()
         items = await store.inbox(receiver, stage, _number(after, "after"), limit)
         more = str(items[-1].number) if len(items) == limit else None
@@ -40,15 +40,15 @@ def inbox_routes(notifier: Notifier) -> APIRouter:
     @router.get("/v1/alerts/stream", summary="Alerts as they come, as server-sent events")
     async def stream(
         request: Request,
-        deputy: Annotated[str, Query(max_length=128)],
+        deputy: Annotated[str | None, Query(max_length=128)] = None,
         last_event_id: Annotated[str | None, Query(max_length=20)] = None,
     ) -> Response:
         """Events of type `alert`; each one's id is its number in this inbox. A client that comes back with
         `Last-Event-ID` (the header, or the parameter `last_event_id`) gets what it has missed, each number
         once and in order; without it the stream begins with what comes next. `ready` says that it has begun,
         and after which number."""
-        notifier.caller(request, "act", "read")
-        receiver = receiver_of(deputy, city_of(notifier.registry))
+        caller = await notifier.caller(request, "act", "read")
+        receiver = receiver_for(caller, deputy, city_of(notifier.registry))
         asked = _number(request.headers.get("last-event-id") or last_event_id, "Last-Event-ID")
         newest = await notifier.ledger.last(receiver)
         last = newest if asked is None else min(asked, newest)

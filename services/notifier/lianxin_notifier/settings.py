@@ -18,6 +18,17 @@ class NotifierSettings(Settings):
     # How long an opened contact may be shown after its `contact.revealed` was recorded, minutes.
     contact_reveal_minutes: float = Field(default=15.0, gt=0)
 
+    # The key of the HMAC behind sign-in links and forms. Empty: nobody can sign in here.
+    signin_secret: SecretStr = SecretStr("")
+    # How long a link in an alert signs in, and one that was asked for, minutes.
+    alert_link_minutes: float = Field(default=24 * 60.0, gt=0)
+    asked_link_minutes: float = Field(default=20.0, gt=0)
+    # After this long a person signs in anew, days.
+    signin_days: float = Field(default=14.0, gt=0)
+    # Links that may be asked for per hour: by one address, and for one name.
+    links_per_hour_address: float = Field(default=30.0, gt=0)
+    links_per_hour_person: float = Field(default=5.0, gt=0)
+
     # Empty: no mail server is known, and mail is recorded as `skipped`.
     smtp_host: str = ""
     smtp_port: int = Field(default=25, ge=1, le=65_535)

@@ -17,13 +17,15 @@ from lianxin_chassis.database import Collection, Database, Document
 from lianxin_chassis.generations import collection_name
 from lianxin_chassis.lookups import find_in
 from lianxin_chassis.marks import MARK, Lost, mark, marked, state_of
+from lianxin_contracts.envelope import Event
 from lianxin_contracts.inbound import Moment
 from lianxin_contracts.words import Words, key
 from lianxin_notifier.alerts import Numbered
+from lianxin_notifier.casefile import Told, told_document
 from lianxin_notifier.documents import starting_with, write_again
 from lianxin_notifier.inbox import Alert, CommandResult, Opinion, Seat, shown
 
-BASES = ("opinions", "entries", "alerted", "words", "contacts", "commands", "pending")
+BASES = ("opinions", "entries", "alerted", "words", "contacts", "commands", "pending", "histories")
 
 
 class Item(Struct, frozen=True, kw_only=True):
@@ -53,12 +55,18 @@ class ProjectionStore:
         self._contacts = self._all["contacts"]
         self._commands = self._all["commands"]
         self._pending = self._all["pending"]
+        self._histories = self._all["histories"]
         self._count = DocumentCount(self._alerted)
 
     async def prepare(self) -> None:
         """Make the indexes. May be called again."""
         await self._entries.create_index([("receiver", 1), ("state", 1), ("number", -1)], name="inbox")
+        # For lists by due time: a person's, and the late ones of everybody.
+        await self._entries.create_index([("receiver", 1), ("state", 1), ("due", 1)], name="due")
+        await self._entries.create_index([("role", 1), ("state", 1), ("due", 1)], name="late")
         await self._words.create_index([("opinion", 1)], name="opinion")
+        await self._histories.create_index([("opinion", 1), ("sequence", 1)], name="case")
+        await self._opinions.create_index([("station", 1), ("submitted", -1)], name="station")
 
     async def state(self) -> str | None:
         """`built`, `building`, or None where a collection was dropped."""
@@ -92,8 +100,10 @@ class ProjectionStore:
         changed: Sequence[tuple[Opinion, Opinion]],
         numbers: Sequence[Numbered],
         results: Sequence[CommandResult],
+        told: Sequence[Event] = (),
     ) -> None:
-        """Save opinions (before, after) with what their inboxes show and what became of commands.
+        """Save opinions (before, after) with what their inboxes show and what became of commands, and
+        what was `told` of cases.
 
         The opinions come last: their `sequence` says that all the rest is durable. A document that another
         worker has already brought further is left alone.
@@ -107,6 +117,7 @@ class ProjectionStore:
             write_again(self._entries, entries),
             write_again(self._alerted, [InsertOne({"_id": opinion}) for opinion in newly]),
             write_again(self._commands, [_result_update(result) for result in _last_words(results)]),
+            write_again(self._histories, [InsertOne(told_document(event)) for event in told]),
         )
         await self._save_opinions(changed)
 
@@ -188,6 +199,46 @@ class ProjectionStore:
         found = await self._entries.find(condition).sort("number", -1).limit(limit).to_list(limit)
         await self._require("entries")  # an inbox that was dropped is not an empty one
         return [_item(document) for document in found]
+
+    async def work(self, receiver: str, stage: str | None, limit: int) -> list[Item]:
+        """What waits in an inbox, or its entries in `stage`, by due time: what has none comes last."""
+        condition: Document = {"receiver": receiver, "state": "closed" if stage == "closed" else "open"}
+        if stage is not None:
+            condition["stage"] = stage
+        dated = condition | {"due": {"$ne": None}}
+        found = await self._entries.find(dated).sort("due", 1).limit(limit).to_list(limit)
+        if len(found) < limit:
+            rest = self._entries.find(condition | {"due": None}).sort("number", -1)
+            found += await rest.limit(limit - len(found)).to_list(limit - len(found))
+        await self._require("entries")
+        return [_item(document) for document in found]
+
+    async def late(self, now: datetime, areas: Sequence[str], limit: int) -> list[tuple[str, Item]]:
+        """The cases in deputies' hands that were due before `now`, longest first, with their holders. `areas`
+        are code prefixes of grids; without any the whole city's."""
+        condition: Document = {"role": "holder", "state": "open", "due": {"$lt": now}}
+        if areas:
+            condition["grid"] = {"$regex": f"^({'|'.join(area for area in areas if area.isdigit())})"}
+        found = await self._entries.find(condition).sort("due", 1).limit(limit).to_list(limit)
+        await self._require("entries")
+        return [(document["receiver"], _item(document)) for document in found]
+
+    async def history(self, opinion: str) -> list[Told]:
+        """What was decided on an opinion, in order."""
+        found = await self._histories.find({"opinion": opinion}).sort("sequence", 1).to_list(None)
+        await self._require("histories")
+        return [
+            Told(document["sequence"], document["type"], document["at"], document["data"])
+            for document in found
+        ]
+
+    async def of_station(self, station: str, limit: int) -> list[Opinion]:
+        """The opinions that came in at a station, newest first."""
+        found = (
+            await self._opinions.find({"station": station}).sort("submitted", -1).limit(limit).to_list(limit)
+        )
+        await self._require("opinions")
+        return [_opinion(document) for document in found]
 
     async def seats(self, opinions: Iterable[str]) -> dict[str, Mapping[str, Seat]]:
         """Who has a place at each of these opinions."""

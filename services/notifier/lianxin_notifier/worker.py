@@ -21,6 +21,8 @@ from lianxin_chassis.patience import patiently
 from lianxin_chassis.process import Worker, tell, work_or_rebuild
 from lianxin_chassis.publisher import Publisher
 from lianxin_chassis.registry import RegistryFollower
+from lianxin_contracts import ids
+from lianxin_notifier.alerts import Due
 from lianxin_notifier.channel_mail import MailServer, MailSlot
 from lianxin_notifier.channel_webhook import Allowed, WebhookSettings, WebhookSlot
 from lianxin_notifier.delivery_store import DeliveryStore
@@ -30,6 +32,7 @@ from lianxin_notifier.rebuild import SERVICE, Rebuild, begin_empty, is_whole
 from lianxin_notifier.retrying import RetryPolicy
 from lianxin_notifier.sender import Sender, Timing
 from lianxin_notifier.settings import NotifierSettings
+from lianxin_notifier.signin_links import SignInLinks
 from lianxin_notifier.store import BASES, ProjectionStore
 
 log = logs.get_logger(__name__)
@@ -173,6 +176,7 @@ def senders_of(settings: NotifierSettings, parts: Parts) -> Sequence[Sender]:
             settings.smtp_password.get_secret_value(),
             settings.public_url,
             settings.attempt_deadline_s,
+            alert_links(settings),
         )
         mail = [MailSlot(server, lambda: parts.registry.current) for _ in range(settings.smtp_connections)]
     webhook: list[WebhookSlot] = []
@@ -182,6 +186,19 @@ def senders_of(settings: NotifierSettings, parts: Parts) -> Sequence[Sender]:
     return (
         Sender("mail", mail, parts.deliveries, parts.publisher, timing),
         Sender("webhook", webhook, parts.deliveries, parts.publisher, timing),
+    )
+
+
+def alert_links(settings: NotifierSettings) -> Callable[[Due], str] | None:
+    """What opens an alert's case: a link that signs its receiver in, once however often the mail is sent.
+    None where nobody can sign in."""
+    secret = settings.signin_secret.get_secret_value()
+    if not secret:
+        return None
+    links = SignInLinks(secret.encode(), settings.public_url)
+    valid_s = settings.alert_link_minutes * 60
+    return lambda due: links.address(
+        due.receiver, ids.derived(due.alert, "signin"), valid_s, f"/inbox/{due.opinion}"
     )
 
 

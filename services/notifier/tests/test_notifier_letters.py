@@ -42,7 +42,7 @@ def test_a_letter_names_topic_street_due_date_with_its_weekday_and_the_inbox() -
     words = letter(due(), CITY, "https://lianxin.test")
     assert words.subject == "【连心】有一件居民意见交给您（道路，金匮街道）"
     assert "2026年2月3日 星期二 17:00" in words.text  # 09:00 UTC in the city's time
-    assert "https://lianxin.test/inbox#o1" in words.text
+    assert "https://lianxin.test/inbox/o1" in words.text
 
 
 def test_a_deputy_who_reads_english_gets_english() -> None:

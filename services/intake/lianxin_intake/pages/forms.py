@@ -1,42 +1,12 @@
-"""Reading what a page's form sends: fields of text, from our own page and nobody else's."""
-
-import uuid
-from collections.abc import Iterable, Mapping
-from urllib.parse import parse_qsl, urlsplit
+"""Reading what a page's form sends, with files where it has some; fields alone are read in the chassis."""
 
 from starlette.requests import Request
 
-from lianxin_chassis.problems import ProblemError
+from lianxin_chassis.forms import cleaned, key_of, read_form, require_own_page
 from lianxin_intake.photos.bodies import MAX_FORM_BYTES, MULTIPART, read_parts
-from lianxin_intake.reading import headers_of, read_body, require_type
+from lianxin_intake.reading import headers_of
 
-FORM = frozenset({"application/x-www-form-urlencoded"})
-MAX_BYTES = 256 * 1024
-MAX_FIELDS = 40
-
-
-async def read_form(request: Request) -> dict[str, str]:
-    """The form's fields, stripped, line breaks as line feeds; the last of equal names counts, an empty field
-    is left out.
-
-    Raises 400 for what is no form in UTF-8, 413 above `MAX_BYTES` bytes, and 415 for another media type.
-    """
-    headers = headers_of(request)
-    require_type(headers, FORM)
-    raw = await read_body(request, headers, MAX_BYTES)
-    try:
-        pairs = parse_qsl(
-            raw.decode("ascii"),
-            keep_blank_values=True,
-            encoding="utf-8",
-            errors="strict",
-            max_num_fields=MAX_FIELDS,
-        )
-    except ValueError:
-        raise ProblemError(
-            400, "malformed", "The form can't be read", "Send an URL-encoded form in UTF-8."
-        ) from None
-    return _cleaned(pairs)
+__all__ = ["is_multipart", "key_of", "read_form", "read_form_with_files", "require_own_page"]
 
 
 def is_multipart(request: Request) -> bool:
@@ -49,36 +19,4 @@ async def read_form_with_files(request: Request) -> tuple[dict[str, str], list[b
     if not is_multipart(request):
         return await read_form(request), []
     fields, files = await read_parts(request, headers_of(request), MAX_FORM_BYTES)
-    return _cleaned(fields.items()), files
-
-
-def _cleaned(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    fields = {name: value.replace("\r\n", "\n").replace("\r", "\n").strip() for name, value in pairs}
-    return {name: value for name, value in fields.items() if value}
-
-
-def require_own_page(request: Request, public_url: str) -> None:
-    """Raises 403 for a form that another site's page sent, by Sec-Fetch-Site where the browser says it, else
-    by Origin. What is no browser says neither, and has nothing that another site could use."""
-    headers = request.headers
-    site = headers.get("sec-fetch-site")
-    if site is not None:
-        own = site == "same-origin"
-    else:
-        origin = headers.get("origin")
-        own = origin is None or urlsplit(origin).netloc in {headers.get("host"), urlsplit(public_url).netloc}
-    if not own:
-        raise ProblemError(
-            403,
-            "another_site",
-            "Another site sent this form",
-            "Open the station's own page and send it there.",
-        )
-
-
-def key_of(fields: Mapping[str, str]) -> str | None:
-    """The form's idempotency key: a UUID that the page made. None for anything else."""
-    try:
-        return str(uuid.UUID(fields.get("key", "")))
-    except ValueError:
-        return None
+    return cleaned(fields.items()), files
