@@ -16,24 +16,26 @@ _VALUES = (
 
 
 def post(chance: random.Random, number: int) -> bytes:
-    """One body; about a third are messages that can be read."""
+    """One body; about half are messages that can be read."""
     fields = {
         "ToUserName": "gh_1",
-        "FromUserName": f"fuzz{chance.randrange(40)}",
+        "FromUserName": f"fuzz{number // 60}-{chance.randrange(6)}",
         "CreateTime": str(1_700_000_000 + number),
-        "MsgType": chance.choice(("text", "text", "voice", "image", "location", "event", "link", "")),
+        "MsgType": chance.choice(
+            ("text", "text", "text", "text", "voice", "image", "location", "event", "link", "")
+        ),
         "MsgId": str(chance.getrandbits(60)),
-        "Content": chance.choice(_VALUES),
+        "Content": chance.choice(("路灯坏了", "提交", chance.choice(_VALUES))),
         "Event": chance.choice(("subscribe", "SCAN", "CLICK", "unsubscribe", "LOCATION", "x")),
         "EventKey": chance.choice(_VALUES),
         "Location_X": chance.choice(("31.5", "91", "nan", "")),
         "Location_Y": chance.choice(("120.3", "-181", "inf")),
     }
-    for _ in range(chance.randrange(3)):
+    for _ in range(chance.choice((0, 0, 1, 2))):
         fields[chance.choice(_FIELDS)] = chance.choice(_VALUES)
     inside = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in fields.items())
     raw = f"<xml>{inside}</xml>".encode()
-    for _ in range(chance.choice((0, 0, 1, 2))):
+    for _ in range(chance.choice((0, 0, 0, 1, 2))):
         raw = chance.choice((_cut, _flipped, _wrapped, _entities))(chance, raw)
     return raw
 

@@ -44,8 +44,13 @@ class Listener:
             smtp.mail(sender)
             code, said = smtp.rcpt(to)
             if code == 250:
-                code, said = smtp.data(raw)
+                code, said = smtp.data(on_the_wire(raw))
             return code, said.decode("ascii")
+
+
+def on_the_wire(raw: bytes) -> bytes:
+    """With the line ends that SMTP has."""
+    return raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
 
 
 def listener_settings(relay: SmtpServer | None = None) -> dict[str, str]:
@@ -141,7 +146,7 @@ def test_the_receipt_has_the_code_and_is_marked_as_automatic(listener: Listener,
     id_ = f"<{uuid4()}@example.org>"
     assert listener.send(mail("路灯坏了", Message_ID=id_))[0] == 250
     (receipt,) = [one for one in relay.messages() if one["headers"].get("In-Reply-To") == id_]
-    assert (receipt["from"], receipt["to"]) in (("", [SENDER]), (None, [SENDER]))
+    assert (receipt["from"], receipt["to"]) == ("<>", [SENDER])
     assert receipt["headers"]["Auto-Submitted"] == "auto-replied"
     assert receipt["headers"]["From"] == TO
     assert "查询码：" in receipt["body"]
@@ -191,10 +196,10 @@ def test_no_mail_that_went_wrong_is_half_stored(
         for number in range(count):
             smtp.mail(SENDER)
             smtp.rcpt(TO)
-            code, said = smtp.data(broken(chance, number))
+            code, said = smtp.data(on_the_wire(broken(chance, number)))
             answers[code] += 1
             numbers[said.decode()[:20]] += 1
-    assert set(answers) <= {250, 550, 554}, numbers
+    assert set(answers) <= {250, 500, 550, 554}, numbers
     stored = {event.subject for event in submissions(city_broker.bootstrap)} - before
     received = sum(n for said, n in numbers.items() if "Received" in said)
     # Two that lost all that tells them apart are one.

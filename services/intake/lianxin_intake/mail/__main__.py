@@ -30,6 +30,13 @@ from lianxin_intake.settings import IntakeSettings
 SILENCE_S = 60.0
 
 
+class Listener(SMTP):
+    """aiosmtpd's server. RFC 5321 allows a line 1,000 bytes; clients that write a paragraph as one line are
+    no reason to send their mail back."""
+
+    line_length_limit = 64 * 1024
+
+
 class NoLookups:
     """What the projection holds is not asked for: the router refuses another mail under the same name."""
 
@@ -90,7 +97,7 @@ async def _listen(settings: IntakeSettings, taking: Taking) -> None:
     """Serve SMTP until cancelled. Connections that are open then are cut: their mail was not acknowledged."""
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
-        lambda: SMTP(
+        lambda: Listener(
             taking,
             data_size_limit=settings.mail_max_bytes,
             enable_SMTPUTF8=True,

@@ -1,6 +1,7 @@
 """The receipt: a mail with the tracking code, as RFC 3834 asks of automatic answers. Best effort: the opinion
 is in, and a receipt that does not go is no reason to have it sent again."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
@@ -17,6 +18,8 @@ log = get_logger(__name__)
 SEND_S = 5.0
 # To one address, an hour and at once: somebody else may have written its name into MAIL FROM.
 _PER_HOUR, _AT_ONCE = 10, 5
+# What can be written into a header as it is; whoever gets the receipt can do without another.
+_MESSAGE_ID = re.compile(r"<[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ def receipt_mail(receipt: Receipt) -> EmailMessage:
     mail["Message-ID"] = f"<receipt.{receipt.opinion}@{receipt.from_.rpartition('@')[2]}>"
     mail["Auto-Submitted"] = "auto-replied"
     mail["X-Auto-Response-Suppress"] = "All"
-    if receipt.in_reply_to.startswith("<") and receipt.in_reply_to.endswith(">"):
+    if _MESSAGE_ID.fullmatch(receipt.in_reply_to):
         mail["In-Reply-To"] = receipt.in_reply_to
         mail["References"] = receipt.in_reply_to
     left_out = f"\n有{receipt.left_out}个附件未能收下，请在正文中说明。" if receipt.left_out else ""

@@ -74,7 +74,7 @@ class Taking:
         del server, session
         raw = envelope.content
         assert isinstance(raw, bytes)
-        sender = envelope.mail_from or ""
+        sender = (envelope.mail_from or "").strip("<>")  # aiosmtpd keeps the brackets of an empty one
         # In a thread: twenty megabytes of attachments take a while, and others are waiting.
         letter = await asyncio.to_thread(read_letter, raw, sender)
         recipient = self._recipient(envelope.rcpt_tos[0])
