@@ -62,8 +62,9 @@
     pending.textContent = text;
   }
 
+  // By attribute: a field of the form is named "action" and hides the property.
   function send(form, fields, keepalive) {
-    return fetch(form.action, { method: 'POST', body: fields, headers: { Accept: 'application/json' }, keepalive });
+    return fetch(form.getAttribute('action'), { method: 'POST', body: fields, headers: { Accept: 'application/json' }, keepalive });
   }
 
   async function outcome(command) {
