@@ -28,6 +28,8 @@ ELSEWHERE = {
     "secrets": "lianxin_local.secrets_command:secrets",
     "env": "lianxin_local.env_command:env",
     "keys": "lianxin_local.keys_command:keys",
+    "signin": "lianxin_local.signin_command:signin",
+    "signins": "lianxin_local.signin_command:signins",
     "replay": "lianxin_local.replay_command:replay",
     "simulate": "lianxin_local.simulate_command:simulate",
     "scenario": "lianxin_local.scenario_command:scenario",

@@ -30,6 +30,7 @@
         const chosen = document.activeElement?.closest?.('[data-id]')?.dataset.id;
         try { await again(location.href); } catch { return; }
         live.textContent = said.arrived;
+        setTimeout(() => { if (live.textContent === said.arrived) live.textContent = ''; }, 5000);
         if (chosen) document.querySelector(`[data-id="${chosen}"] a`)?.focus();
       }, 30);
     });
