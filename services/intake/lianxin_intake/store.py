@@ -74,6 +74,7 @@ class TrackingStore:
                 IndexModel([("submitted_at", DESCENDING)], name="submitted_at"),
                 IndexModel([("topic", ASCENDING), ("submitted_at", DESCENDING)], name="topic"),
                 IndexModel([("updated_at", ASCENDING)], name="updated_at"),
+                IndexModel([("street", ASCENDING), ("submitted_at", DESCENDING)], name="street"),
                 # Few: ids that somebody rated or supported and nobody submitted. See `submitted`.
                 IndexModel(
                     [("opened", ASCENDING)], name="unopened", partialFilterExpression={"opened": False}
@@ -123,6 +124,16 @@ class TrackingStore:
         `wanted.end`, in the order of their last change. Topics and stages are not looked at."""
         condition = {"updated_at": {"$gte": wanted.start}, "submitted_at": {"$lte": wanted.end}}
         return await self._list(condition, [("updated_at", ASCENDING), ("_id", ASCENDING)], wanted)
+
+    async def submitted_in(self, street: str, wanted: Selection) -> list[Tracked]:
+        """What was submitted in `street`, newest first, without timelines; topics and stages as `wanted`."""
+        condition = {
+            "street": street,
+            "submitted_at": {"$gte": wanted.start, "$lte": wanted.end},
+            "topic": {"$in": list(wanted.topics)},
+            "stage": {"$in": list(wanted.stages)},
+        }
+        return await self._list(condition, [("submitted_at", DESCENDING)], wanted, timelines=False)
 
     async def _list(
         self,

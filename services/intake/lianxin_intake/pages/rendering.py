@@ -26,7 +26,8 @@ TEXTS: dict[str, dict[str, str]] = tomllib.loads((HERE / "texts.toml").read_text
 # Nothing from anywhere else, and no page of ours in another's frame.
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' "
-    "data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "data:; connect-src 'self'; worker-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Permissions-Policy": "geolocation=(self), camera=(self), microphone=(self)",
     "Cache-Control": "no-store",
@@ -37,10 +38,12 @@ _WEEKDAYS = {"zh": "一二三四五六日", "en": ("Mon", "Tue", "Wed", "Thu", "
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How a page is to look: Chinese first, English on switching; `large` type. Carried in addresses."""
+    """How a page is to look: Chinese first, English on switching; `large` type; `kiosk`: on a device that
+    many people use. Carried in addresses."""
 
     language: Language = "zh"
     large: bool = False
+    kiosk: bool = False
 
     def address(self, path: str, **more: str) -> str:
         """`path` with this look and the parameters `more`."""
@@ -49,7 +52,13 @@ class Look:
             query["lang"] = self.language
         if self.large:
             query["size"] = "large"
+        if self.kiosk:
+            query["kiosk"] = "1"
         return f"{path}?{urlencode(query)}" if query else path
+
+    def home(self, station: str) -> str:
+        """The page of `station` as whoever comes next should find it."""
+        return Look(kiosk=self.kiosk).address(f"/s/{station}")
 
     def other_language(self) -> "Look":
         """The same in the other language."""
@@ -63,7 +72,9 @@ class Look:
 def look_of(request: Request) -> Look:
     """The look that the request's address asks for."""
     query = request.query_params
-    return Look("en" if query.get("lang") == "en" else "zh", query.get("size") == "large")
+    return Look(
+        "en" if query.get("lang") == "en" else "zh", query.get("size") == "large", query.get("kiosk") == "1"
+    )
 
 
 def text(key: str, language: Language, **values: Any) -> str:
@@ -119,7 +130,9 @@ def page(
         t=lambda key, **given: text(key, look.language, **given),
         path=request.url.path,
         # What a change of the look keeps of the address.
-        kept={name: value for name, value in request.query_params.items() if name in ("id", "code")},
+        kept={
+            name: value for name, value in request.query_params.items() if name in ("id", "code", "station")
+        },
         **values,
     )
     return HTMLResponse(html, status, {**_HEADERS, "Referrer-Policy": referrer, **(headers or {})})
