@@ -43,7 +43,10 @@ from lianxin_intake.lists import list_routes
 from lianxin_intake.lookups import DigestLookups
 from lianxin_intake.open311.routes import open311_routes
 from lianxin_intake.opening import Opening
+from lianxin_intake.pages.beside import beside_routes
+from lianxin_intake.pages.offline import offline_routes
 from lianxin_intake.pages.rendering import STATIC
+from lianxin_intake.pages.slip import slip_routes
 from lianxin_intake.pages.station import station_page_routes
 from lianxin_intake.pages.tracking_page import tracking_page_routes
 from lianxin_intake.photos.desk import PhotoDesk
@@ -182,6 +185,9 @@ def _add_routes(app: IntakeApp, intake: Intake, secret: bytes, talking: Talking)
         resident_routes(intake, secret),
         station_page_routes(intake, secret),
         tracking_page_routes(intake),
+        beside_routes(intake, secret),
+        slip_routes(intake),
+        offline_routes(),
         open311_routes(intake),
         wechat_routes(talking),
         photo_routes(intake, secret),
