@@ -79,7 +79,7 @@ def violations(page: Page) -> list[str]:
 
 
 def test_from_the_scan_to_the_receipt_with_a_photo_it_takes_five_taps(
-    context: BrowserContext, city_broker: Broker, record_property: Callable[[str, object], None]
+    context: BrowserContext, city_broker: Broker, record_testsuite_property: Callable[[str, object], None]
 ) -> None:
     taps: list[str] = []
 
@@ -95,7 +95,7 @@ def test_from_the_scan_to_the_receipt_with_a_photo_it_takes_five_taps(
     choose(page, taken(), press=tap)
     tap(page.get_by_role("button", name="发送"))
     _, said = received(page, city_broker)
-    record_property("seconds_from_scan_to_receipt", round(time.monotonic() - began, 2))
+    record_testsuite_property("seconds_from_scan_to_receipt", round(time.monotonic() - began, 2))
     assert len(said.attachments) == 1
     assert len(taps) + CAMERA_TAPS <= MOST_TAPS
 
