@@ -8,7 +8,9 @@ from msgspec.structs import replace
 
 from lianxin_contracts import inbound, lifecycle, registry
 from lianxin_contracts.envelope import Event
-from lianxin_intake.projection import Gap, Tracked, fold
+from lianxin_intake.attachments import AttachmentIds, upload_of
+from lianxin_intake.building import named
+from lianxin_intake.projection import Gap, Tracked, fold, photos_of
 from lianxin_intake.sentences import language_of
 from lianxin_intake.views import not_yet_projected, view
 
@@ -24,6 +26,7 @@ WHY = lifecycle.Explanation(
 SUBMITTED = lifecycle.Submitted(channel="app", digest="d", topic="01", words="text")
 ASSIGNED = lifecycle.Assigned("D1", "router", "G", "S", "D", "0101", 1, DUE, WHY)
 RESOLVED = lifecycle.Resolved(DEPUTY, "solved", "w-2", 1, START)
+IDS = AttachmentIds(b"secret")
 CITY = registry.Snapshot(
     version="1",
     city=registry.City("c", "C"),
@@ -234,3 +237,34 @@ def test_the_street_and_the_rounded_place_are_kept() -> None:
     near = lifecycle.RoundedPlace(31.569, 120.299)
     placed = after(replace(SUBMITTED, near=near), ASSIGNED)
     assert (placed.street, placed.near) == ("S", near)
+
+
+def test_photos_and_evidence_stand_at_their_lines() -> None:
+    photo, evidence = IDS.of("app", "p1"), IDS.of("desk", "e1")
+    steps = (
+        replace(SUBMITTED, attachments=(photo,)),
+        ASSIGNED,
+        lifecycle.Progressed(DEPUTY, "w", (evidence,)),
+        replace(RESOLVED, evidence=(evidence, "replayed.row.7")),
+    )
+    lines = view(after(*steps), {}, "zh", CITY)["timeline"]
+    assert [line.get("photos") for line in lines] == [[photo], None, [evidence], [evidence]]
+    assert photos_of(after(*steps)) == (photo, evidence, evidence, "replayed.row.7")
+    erased = view(after(*steps, lifecycle.Erased(STAFF)), {}, "zh", CITY)["timeline"]
+    assert not any("photos" in line for line in erased)
+
+
+def test_an_opinion_that_is_read_late_brings_its_photos_to_its_line() -> None:
+    unread = lifecycle.Submitted(channel="app", digest="d", readable=False)
+    read = replace(SUBMITTED, attachments=("p",))
+    assert [step.photos for step in after(unread, read).timeline] == [("p",)]
+
+
+def test_only_uploads_that_are_newly_named_are_told() -> None:
+    photo, evidence = IDS.of("app", "p1"), IDS.of("desk", "e1")
+    first = after(replace(SUBMITTED, attachments=(photo, "photo-1")))
+    then = after(replace(SUBMITTED, attachments=(photo, "photo-1")), replace(RESOLVED, evidence=(evidence,)))
+    assert named({"o": first}, {}) == [("o", [upload_of(photo)])]
+    assert named({"o": then}, {"o": first}) == [("o", [upload_of(evidence)])]
+    assert named({"o": then}, {"o": then}) == []
+    assert named({"o": replace(then, erased=True)}, {}) == []
