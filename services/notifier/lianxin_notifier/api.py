@@ -20,6 +20,7 @@ from lianxin_chassis.database import close_database, open_database
 from lianxin_chassis.exits import essential
 from lianxin_chassis.follower import Follower
 from lianxin_chassis.health import health_routes
+from lianxin_chassis.key_uses import KeyUses, NotedKeys
 from lianxin_chassis.logs import get_logger
 from lianxin_chassis.outages import Outage, outage
 from lianxin_chassis.patience import patiently
@@ -64,8 +65,9 @@ def create_app(settings: NotifierSettings) -> FastAPI:
         hub = AlertHub(ledger.after, ledger.stands)
         deliveries = Follower(settings, [topics.DELIVERIES], hub.apply, from_end=True)
         followers.append(deliveries)
+        uses = KeyUses(db)
         notifier = Notifier(
-            registry=registry,
+            registry=NotedKeys(registry, uses),
             publisher=publisher,
             live=live,
             ledger=ledger,
@@ -85,6 +87,7 @@ def create_app(settings: NotifierSettings) -> FastAPI:
             essential(hub.watch(), "streams"),
             essential(live.follow(), "generation"),
             essential(patiently(keys.prepare), "indexes"),
+            essential(uses.run(), "uses of keys"),
         ]
         try:
             yield
