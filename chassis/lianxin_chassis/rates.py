@@ -1,12 +1,17 @@
 """Limits by rate: one bucket of tokens for each key or address, on this instance, in memory."""
 
+import ipaddress
 import math
 from collections import OrderedDict
 from collections.abc import Callable
 from time import monotonic
 
+from starlette.requests import Request
+
 # Buckets that nobody used for longest are forgotten (and so are full again) beyond this many.
 MOST_BUCKETS = 20_000
+# What one subscriber usually gets of IPv6 (RFC 6177): a limit for each address would be none.
+IPV6_PREFIX = 64
 
 
 class Buckets:
@@ -55,3 +60,18 @@ class Buckets:
 def retry_after(seconds: float) -> dict[str, str]:
     """The header that says to come back after `seconds`, whole and at least one."""
     return {"Retry-After": str(max(1, math.ceil(seconds)))}
+
+
+def address_of(request: Request) -> str:
+    """What a limit for the sender goes by: an IPv4 address, or the /64 of an IPv6 one. Behind a proxy of
+    `trusted_proxies` the address that it names."""
+    host = request.client.host if request.client is not None else ""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return "unknown"  # a socket without addresses, or a proxy that names none: one bucket for all
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((address, IPV6_PREFIX), strict=False))

@@ -214,6 +214,12 @@ class TrackingStore:
         found = await self._marked_of(self._words, [words_key(opinion, part) for part in parts])
         return {document["part"]: document["text"] for document in found}
 
+    async def released(self, tracked: Iterable[Tracked]) -> dict[str, str]:
+        """What anybody may read of these opinions' words, by opinion id; absent where nothing is released."""
+        wanted = [words_key(one.id, one.released_words) for one in tracked if one.released_words is not None]
+        found = await self._marked_of(self._words, wanted) if wanted else []
+        return {document["opinion"]: document["text"] for document in found}
+
     async def digests(self, opinions: Sequence[str]) -> dict[str, str]:
         """The digests of those of `opinions` that were submitted, by id."""
         found = await find_in(self._tracking, "_id", opinions, {"digest": 1})

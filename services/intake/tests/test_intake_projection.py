@@ -160,6 +160,26 @@ def test_a_pause_says_until_when_in_the_citys_days() -> None:
     assert shown(SUBMITTED, lifecycle.Paused(DEPUTY, "season", until))[-1][1] == "暂缓办理，至2026-12-02。"
 
 
+RELEASED = lifecycle.Published(STAFF, "w-9")
+RESIDENT = inbound.Actor("resident", "resident")
+
+
+def test_the_part_of_released_words_is_known_until_they_are_taken_back() -> None:
+    assert after(SUBMITTED, ASSIGNED).released_words is None
+    assert after(SUBMITTED, RELEASED).released_words == "w-9"
+    assert after(SUBMITTED, RELEASED, lifecycle.Published(STAFF, "w-10")).released_words == "w-10"
+    for end in (lifecycle.Unpublished(STAFF), lifecycle.Withdrawn(RESIDENT), lifecycle.Erased(RESIDENT)):
+        assert after(SUBMITTED, RELEASED, end).released_words is None
+
+
+def test_a_release_is_no_change_of_stage_and_the_resident_reads_what_was_released() -> None:
+    tracked = after(SUBMITTED, ASSIGNED, RELEASED)
+    assert (tracked.stage, tracked.updated_at) == ("assigned", START + timedelta(hours=1))
+    steps = (SUBMITTED, ASSIGNED, RELEASED, lifecycle.Unpublished(STAFF))
+    assert shown(*steps[:3], words={"text": "张三家门口", "w-9": "某处"})[-1] == ("opinion.published", "某处")
+    assert [text for _, text in shown(*steps)[2:]] == ["已隐去个人信息后公开。", "已停止公开。"]
+
+
 def test_an_event_that_was_applied_changes_nothing() -> None:
     tracked = after(SUBMITTED, ASSIGNED)
     assert fold(tracked, event(2, ASSIGNED)) is None
