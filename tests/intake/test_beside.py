@@ -7,8 +7,9 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from lianxin_contracts import ids, inbound, topics
+from lianxin_contracts import ids, inbound, lifecycle, topics
 from lianxin_contracts.envelope import OutRecord, to_record
+from lianxin_intake.pages.beside import BEGINNING
 from lianxin_intake.pages.rendering import STATIC
 from lianxin_intake.tracking import TrackingCodes
 from tests.intake.lifecycles import ASSIGNED, SUBMITTED, decided, written
@@ -53,7 +54,8 @@ def shown(api: Running, worker: Running, city_broker: Broker) -> dict[str, str]:
 
 
 def test_what_is_alike_is_told_in_one_line(shown: dict[str, str]) -> None:
-    assert set(shown) == {"opinion", "token", "line"}
+    assert set(shown) == {"opinion", "token", "line", "words"}
+    assert shown["words"] == ""
     assert shown["line"].startswith("道路 · 梁溪区金匮街道 · 已交给代表")
 
 
@@ -81,6 +83,24 @@ def test_nothing_that_was_said_reaches_an_anonymous_reader(api: Running, shown: 
     for public in (nearby(api).text,):
         assert GRID not in public
     assert WORDS not in api.http.get(f"/t/{code}/slip").text, "slips are lost"
+
+
+def test_what_the_office_released_is_shown_and_nothing_else(
+    api: Running, worker: Running, city_broker: Broker
+) -> None:
+    opinion, office = ids.fresh(), inbound.Actor("staff", "office")
+    released = to_record(decided(opinion, 3, lifecycle.Published(office, "p")), topics.LIFECYCLE, opinion)
+    redacted = written(opinion, "p", "published", "改过的话" * 40, office)
+    write(city_broker.bootstrap, [*lately(opinion), redacted, released])
+
+    def words() -> str:
+        items = nearby(api).json()["items"]
+        return next((str(item["words"]) for item in items if item["opinion"] == opinion), "")
+
+    told = eventually(words, timeout=120)
+    assert told.startswith("改过的话")
+    assert len(told) == BEGINNING
+    assert WORDS not in told
 
 
 def test_me_too_is_one_record_however_often_it_is_pressed(

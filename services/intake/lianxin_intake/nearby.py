@@ -1,5 +1,6 @@
 """Similar opinions nearby, as anybody may see them (design, section 5): topic, street, stage, day, and the
-distance between places that are rounded to 100 m. Never words, contact, deputy or grid. Pure.
+distance between places that are rounded to 100 m. Never contact, deputy or grid; words only where released,
+which whoever shows it looks up. Pure.
 """
 
 from collections.abc import Iterable

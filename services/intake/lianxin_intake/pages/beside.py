@@ -33,6 +33,8 @@ from lianxin_intake.store import Selection
 LOOKS_PER_S, LOOKS_BURST = 2.0, 60.0
 # Of a street's opinions of alike topics, how many are looked through.
 LOOKED_THROUGH = 60
+# Of released words, characters.
+BEGINNING = 120
 _SHORT_LIVED = {"Cache-Control": "public, max-age=600"}
 
 
@@ -77,15 +79,21 @@ def beside_routes(intake: Intake, secret: bytes) -> APIRouter:
         now = datetime.now(UTC)
         wanted = Selection(now - RECENT, now, LOOKED_THROUGH, topics=alike, stages=SUPPORTABLE)
         with told_when_unreadable():
-            found = await (await intake.tracking.store()).submitted_in(street, wanted)
+            store = await intake.tracking.store()
+            found = await store.submitted_in(street, wanted)
+            chosen = similar(found, topic, place, city)
+            ids_shown = {near.opinion for near in chosen}
+            released = await store.released(one for one in found if one.id in ids_shown)
         look = look_of(request)
         items = [
             {
                 "opinion": near.opinion,
                 "token": tokens.of(_supporting(near.opinion)),
                 "line": line(near, look, city),
+                # Only what a person of the office has released.
+                "words": beginning(released.get(near.opinion, "")),
             }
-            for near in similar(found, topic, place, city)
+            for near in chosen
         ]
         return json_response(200, {"items": items})
 
@@ -169,6 +177,11 @@ def line(near: Near, look: Look, city: Snapshot) -> str:
     parts.append(text(f"nearby_stage.{near.stage}", language))
     parts.append(text("nearby_since", language, day=day(near.since, language, city)))
     return " · ".join(parts)
+
+
+def beginning(words: str) -> str:
+    """As much of `words` as tells what they are about."""
+    return words if len(words) <= BEGINNING else f"{words[: BEGINNING - 1]}…"
 
 
 def _supporting(opinion: str) -> str:

@@ -96,7 +96,9 @@ function row(item) {
     line.querySelectorAll('.told').forEach((one) => one.remove());
     line.append(made('p', told, { className: 'told' }));
   });
-  line.append(made('p', item.line), button);
+  line.append(made('p', item.line));
+  if (item.words) line.append(made('p', item.words, { className: 'words' }));
+  line.append(button);
   return line;
 }
 // Made once on this phone; at a kiosk anew for each person.
