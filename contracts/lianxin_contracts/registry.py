@@ -79,7 +79,8 @@ class Topic(Struct, frozen=True):
 
 class Deputy(Struct, frozen=True):
     """A deputy 代表, by number. `cap` is the most open cases at a time; `channels` where alerts go, in
-    order, as `mail:…` or `webhook:…` addresses."""
+    order: `mail:…` and `webhook:…` addresses, `sms:` numbers, names of robots (`wecom:…`, `dingtalk:…`,
+    `feishu:…`)."""
 
     id: str
     name: str

@@ -17,6 +17,7 @@ from tests.notifier.topics import deliveries, write
 from tests.notifier.waiting import eventually
 from tests.support.brokers import Broker
 from tests.support.databases import Database
+from tests.support.ports import free_port
 from tests.support.smtp import SmtpServer
 
 pytestmark = pytest.mark.usefixtures("alone")
@@ -154,6 +155,22 @@ def test_a_database_dropped_while_the_system_runs_comes_back_the_same_and_sends_
         assert all(key > highest for key in new)
         mailed = [m["message_id"] for m in smtp_server.messages()]
         assert len(mailed) == len(set(mailed))
+
+
+def test_a_delivery_that_waited_for_its_next_attempt_when_the_database_was_dropped_has_its_end_on_the_log(
+    city_broker: Broker, make_worker: MakeWorker, mongo: Any
+) -> None:
+    slow = QUICK | {"retry_first_s": "600", "retry_longest_s": "600"}
+    nowhere = {"smtp_host": "127.0.0.1", "smtp_port": str(free_port())}
+    with Supervised(make_worker(**nowhere, **slow)):
+        cases = assign(city_broker, 2, "M4")
+        eventually(lambda: ended(city_broker, cases, "failed"))
+        mongo.client.drop_database(DATABASE)
+        eventually(lambda: ended(city_broker, cases, "dead"))
+        eventually(lambda: at_rest(city_broker, mongo, cases))
+    last = {d.alert: d for d in mails_of(city_broker, cases)}.values()
+    assert {d.status for d in last} == {"dead"}
+    assert all("the database was dropped: no further attempt" in (d.error or "") for d in last)
 
 
 @pytest.mark.soak

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lianxin_contracts import ids, topics
 from lianxin_contracts.deliveries import Delivery, DeliveryStatus, InboxEntry
@@ -12,8 +13,8 @@ from lianxin_contracts.envelope import Event, OutRecord, milliseconds, to_record
 from lianxin_contracts.inbound import Moment
 from lianxin_notifier.inbox import Alert
 
-Outside = Literal["mail", "webhook"]
-OUTSIDE: tuple[Outside, ...] = ("mail", "webhook")
+Outside = Literal["mail", "webhook", "wecom", "dingtalk", "feishu", "sms"]
+OUTSIDE: tuple[Outside, ...] = ("mail", "webhook", "wecom", "dingtalk", "feishu", "sms")
 INBOX = "inbox"
 _OUTSIDE: dict[str, Outside] = {kind: kind for kind in OUTSIDE}
 
@@ -149,6 +150,14 @@ def attempt_record(
         error=error,
     )
     return _record(delivery, at)
+
+
+def given_up_record(unfinished: Delivery, at: datetime) -> OutRecord:
+    """The end of a delivery that is known from its records alone: it can't be gone on with."""
+    lost = "the outcome is unknown" if unfinished.status == "attempting" else "no further attempt"
+    before = f"{unfinished.error}; " if unfinished.error else ""
+    error = f"{before}the database was dropped: {lost}"
+    return _record(replace(unfinished, status="dead", error=error), at)
 
 
 def _record(delivery: Delivery, at: datetime) -> OutRecord:

@@ -27,6 +27,8 @@ from lianxin_notifier.alerts import Due, Outside
 from lianxin_notifier.documents import write_again
 
 DELIVERIES = "deliveries"
+RESTORED = "restored"  # the `kind` of what is known from its records alone: no sender claims it
+UNFINISHED = ("attempting", "failed")
 Status = Literal["queued", "attempting", "failed", "sent", "dead", "skipped"]
 
 
@@ -184,9 +186,10 @@ class DeliveryStore:
             rest["$unset"] = {"due_at": ""}
         await self._deliveries.update_one({"_id": claimed.due.alert, "version": claimed.version}, rest)
 
-    async def restore(self, records: Sequence[tuple[Delivery, datetime]]) -> None:
+    async def restore(self, records: Sequence[tuple[Delivery, datetime]], end_at: datetime) -> None:
         """Take over what `alerts.deliveries` says was done: each alert found there counts as sent. What is
-        here already from other sources stays as it is."""
+        here already from other sources stays as it is. One whose records lack an end is due for one at
+        `end_at`: by then no attempt that was in hand when the database went is still being made."""
         newest = {delivery.alert: (delivery, at) for delivery, at in records}
         await write_again(
             self._deliveries,
@@ -204,12 +207,29 @@ class DeliveryStore:
                             "error": delivery.error,
                             "raised": at,
                             "version": 0,
+                            "kind": RESTORED,
+                            "record": _builtins(delivery),
                         }
+                        | ({"due_at": end_at} if delivery.status in UNFINISHED else {}),
+                        "$unset": {} if delivery.status in UNFINISHED else {"due_at": ""},
                     },
                     upsert=True,
                 )
                 for alert, (delivery, at) in newest.items()
             ],
+        )
+
+    async def without_end(self, now: datetime, limit: int) -> list[Delivery]:
+        """The last records, at most `limit`, of deliveries that were restored and lack an end on the log."""
+        found = self._deliveries.find({"kind": RESTORED, "due_at": {"$lte": now}}, {"record": 1})
+        documents = await found.sort([("due_at", 1)]).limit(limit).to_list(limit)
+        return [msgspec.convert(document["record"], Delivery) for document in documents]
+
+    async def ended(self, alert: str, status: Status) -> None:
+        """A restored delivery has its end on the log."""
+        await self._deliveries.update_one(
+            {"_id": alert, "restored": True},
+            {"$set": {"status": status, "last_record": status}, "$unset": {"due_at": ""}},
         )
 
     async def _change(self, claimed: Claimed, values: Document) -> Claimed | None:
@@ -220,8 +240,13 @@ class DeliveryStore:
 
 
 def _fields(due: Due) -> dict[str, Any]:
-    fields: dict[str, Any] = msgspec.to_builtins(due, builtin_types=(datetime,))
+    fields = _builtins(due)
     del fields["alert"]
+    return fields
+
+
+def _builtins(value: Struct) -> dict[str, Any]:
+    fields: dict[str, Any] = msgspec.to_builtins(value, builtin_types=(datetime,))
     return fields
 
 

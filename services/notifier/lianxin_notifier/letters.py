@@ -85,6 +85,24 @@ def mail(
     return message
 
 
+def note(due: Due, city: Snapshot, public_url: str) -> str:
+    """The words for `due` where there is room for little: chat groups and SMS. A repeat whose predecessor may
+    have arrived says so, for no provider tells them apart."""
+    words = letter(due, city, public_url)
+    deputy = city.deputies.get(due.receiver)
+    english = deputy is not None and deputy.language == "en"
+    lines = [("[Repeated] " if english else "【重发】") + words.subject if due.repeated else words.subject]
+    if due.entry.due is not None:
+        zone = ZoneInfo(city.city.zone)
+        lines.append(
+            f"Due: {civil(due.entry.due, zone, 'en')}"
+            if english
+            else f"时限：{civil(due.entry.due, zone, 'zh')}"
+        )
+    lines.append(f"{public_url}/inbox#{due.opinion}")
+    return "\n".join(lines)
+
+
 def civil(moment: datetime, zone: ZoneInfo, language: Language) -> str:
     """A moment in the city's time, with its weekday."""
     local = moment.astimezone(zone)

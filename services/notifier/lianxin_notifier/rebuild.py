@@ -74,8 +74,10 @@ class Rebuild:
         say: Say,
         handover_s: float,
         settle_s: float = SETTLE_S,
+        end_after_s: float = 40.0,
     ) -> None:
-        """`handover_s`: how long to go on after the switch, until the workers are back, seconds."""
+        """`handover_s`: how long to go on after the switch, until the workers are back, seconds.
+        `end_after_s`: how long an attempt may still be in hand somewhere, seconds."""
         self._settings = settings
         self._db = db
         self._publisher = publisher
@@ -83,6 +85,7 @@ class Rebuild:
         self._say = say
         self._handover_s = handover_s
         self._settle_s = settle_s
+        self._end_after_s = end_after_s
         self._generations = Generations(db, SERVICE)
         self._ledger = NumberLedger(db)
         self._deliveries = DeliveryStore(db)
@@ -164,7 +167,7 @@ class Rebuild:
             elif delivery.number is not None and delivery.entry is not None:
                 inbox.append(_numbered(delivery, delivery.number, message.event.recordedtime))
         await self._ledger.restore(inbox)
-        await self._deliveries.restore(outside)
+        await self._deliveries.restore(outside, datetime.now(UTC) + timedelta(seconds=self._end_after_s))
         self._handled += len(messages)
 
     async def _reach_the_end(

@@ -12,12 +12,13 @@ class Outcome:
 
     `retry` is a passing error; `dead` one that no repetition mends. `unknown` says that the other side may
     have taken the message although no answer came: a repeat is then marked as one. `reason` is for the record
-    and holds no personal data.
+    and holds no personal data. `wait_s` is how long the other side asked to be left alone, seconds.
     """
 
     result: Literal["sent", "retry", "dead"]
     reason: str | None = None
     unknown: bool = False
+    wait_s: float | None = None
 
 
 SENT = Outcome("sent")

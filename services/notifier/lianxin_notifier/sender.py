@@ -154,7 +154,10 @@ class Sender:
         outcome = await _attempt(slot, begun.due)
         retry_at = None
         if outcome.result == "retry":
-            retry_at = self._timing.policy.next_attempt(begun.due.attempt, self._now())
+            now = self._now()
+            retry_at = self._timing.policy.next_attempt(begun.due.attempt, now)
+            if retry_at and outcome.wait_s:
+                retry_at = max(retry_at, now + timedelta(seconds=outcome.wait_s))
         status: Status = "sent" if outcome.result == "sent" else "failed" if retry_at else "dead"
         await self._conclude(begun, status, outcome.reason, retry_at, outcome.unknown)
 
@@ -198,6 +201,8 @@ class Sender:
         if status == "failed":
             status, error = "dead", f"{error}; the database was dropped before the next attempt"
         await self._publish(replace(claimed, status=status, error=error))
+        await patiently(lambda: self._store.ended(claimed.due.alert, status))
+        await patiently(lambda: self._store.ended(claimed.due.alert, status))
 
     async def _record(self, done: Claimed) -> None:
         await self._publish(done)

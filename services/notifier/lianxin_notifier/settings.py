@@ -45,6 +45,14 @@ class NotifierSettings(Settings):
     webhook_allow: str = ""
     webhook_connections: int = Field(default=8, ge=1, le=64)
 
+    # Group robots by provider and name, JSON: {"wecom": {"room-7": {"url": …}}, "dingtalk": {"x": {"url": …,
+    # "secret": …}}, "feishu": …}. Deputies' channels name them: `wecom:room-7`.
+    robots: SecretStr = SecretStr("")
+    robot_connections: int = Field(default=2, ge=1, le=16)
+    # How the SMS gateway is asked, JSON: docs/alerts.md. Empty: SMS is `skipped`.
+    sms_gateway: SecretStr = SecretStr("")
+    sms_connections: int = Field(default=2, ge=1, le=16)
+
     # One attempt may take this long, from being recorded to its result, seconds.
     attempt_deadline_s: float = Field(default=20.0, gt=0)
     # Another worker may take over what a dead one had claimed after this long, seconds.

@@ -8,7 +8,8 @@ database dropped rebuilds before it does anything else.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from lianxin_chassis import logs, topics
 from lianxin_chassis.consumer import Consumer
@@ -21,18 +22,15 @@ from lianxin_chassis.patience import patiently
 from lianxin_chassis.process import Worker, tell, work_or_rebuild
 from lianxin_chassis.publisher import Publisher
 from lianxin_chassis.registry import RegistryFollower
-from lianxin_contracts import ids
-from lianxin_notifier.alerts import Due
-from lianxin_notifier.channel_mail import MailServer, MailSlot
-from lianxin_notifier.channel_webhook import Allowed, WebhookSettings, WebhookSlot
+from lianxin_contracts.deliveries import Delivery
+from lianxin_notifier.alerts import given_up_record
+from lianxin_notifier.channels import senders_of
 from lianxin_notifier.delivery_store import DeliveryStore
 from lianxin_notifier.ledger import NumberLedger
+from lianxin_notifier.metric_names import DELIVERIES
 from lianxin_notifier.projector import TOPICS, Projector
 from lianxin_notifier.rebuild import SERVICE, Rebuild, begin_empty, is_whole
-from lianxin_notifier.retrying import RetryPolicy
-from lianxin_notifier.sender import Sender, Timing
 from lianxin_notifier.settings import NotifierSettings
-from lianxin_notifier.signin_links import SignInLinks
 from lianxin_notifier.store import BASES, ProjectionStore
 
 log = logs.get_logger(__name__)
@@ -79,6 +77,7 @@ class Parts:
             lambda store: self.projector(store, live=False),
             say,
             handover_s,
+            end_after_s=self.settings.delivery_lease_s,
         )
 
 
@@ -111,7 +110,7 @@ async def _live(parts: Parts, generation: int) -> Worker:
     store = ProjectionStore(parts.db, generation)
     for part in (store, parts.ledger, parts.deliveries):
         await patiently(part.prepare)
-    senders = senders_of(parts.settings, parts)
+    senders = senders_of(parts.settings, parts.deliveries, parts.publisher, lambda: parts.registry.current)
 
     def wake_senders() -> None:
         for sender in senders:
@@ -135,6 +134,7 @@ async def _live(parts: Parts, generation: int) -> Worker:
             *(sender.run for sender in senders),
             lambda: _until_replaced(parts, generation),
             lambda: _settle(projector),
+            lambda: _end_what_was_lost(parts),
             lambda: keep_counting(lambda: _count(store)),
             lambda: _drop_old(parts.generations, generation),
         ],
@@ -156,49 +156,6 @@ def _rebuilding(parts: Parts) -> Worker:
         followers=[parts.registry],
         tasks=[run],
         checks={"inboxes": lambda: "being rebuilt"},
-    )
-
-
-def senders_of(settings: NotifierSettings, parts: Parts) -> Sequence[Sender]:
-    """One sender for each outside channel."""
-    timing = Timing(
-        settings.delivery_lease_s,
-        RetryPolicy(settings.retry_first_s, settings.retry_longest_s, settings.attempts_limit),
-    )
-    mail: list[MailSlot] = []
-    if settings.smtp_host:
-        server = MailServer(
-            settings.smtp_host,
-            settings.smtp_port,
-            settings.smtp_from,
-            settings.smtp_tls,
-            settings.smtp_username,
-            settings.smtp_password.get_secret_value(),
-            settings.public_url,
-            settings.attempt_deadline_s,
-            alert_links(settings),
-        )
-        mail = [MailSlot(server, lambda: parts.registry.current) for _ in range(settings.smtp_connections)]
-    webhook: list[WebhookSlot] = []
-    if secret := settings.webhook_secret.get_secret_value():
-        how = WebhookSettings(secret.encode(), Allowed(settings.webhook_allow), settings.attempt_deadline_s)
-        webhook = [WebhookSlot(how) for _ in range(settings.webhook_connections)]
-    return (
-        Sender("mail", mail, parts.deliveries, parts.publisher, timing),
-        Sender("webhook", webhook, parts.deliveries, parts.publisher, timing),
-    )
-
-
-def alert_links(settings: NotifierSettings) -> Callable[[Due], str] | None:
-    """What opens an alert's case: a link that signs its receiver in, once however often the mail is sent.
-    None where nobody can sign in."""
-    secret = settings.signin_secret.get_secret_value()
-    if not secret:
-        return None
-    links = SignInLinks(secret.encode(), settings.public_url)
-    valid_s = settings.alert_link_minutes * 60
-    return lambda due: links.address(
-        due.receiver, ids.derived(due.alert, "signin"), valid_s, f"/inbox/{due.opinion}"
     )
 
 
@@ -235,6 +192,25 @@ async def _settle(projector: Projector) -> None:
         if settled:
             log.info("alerts held back by the rebuild are settled", alerts=settled)
         await asyncio.sleep(SETTLE_EVERY_S)
+
+
+async def _end_what_was_lost(parts: Parts) -> None:
+    """Give an end to deliveries whose records lack one since the database was dropped. Several workers may:
+    the record's id is the same."""
+    while True:
+        lost = await patiently(lambda: parts.deliveries.without_end(datetime.now(UTC), 200))
+        if lost:
+            await _give_up(parts, lost)
+            log.warning("deliveries were lost with the database and are given up", deliveries=len(lost))
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+async def _give_up(parts: Parts, lost: Sequence[Delivery]) -> None:
+    at = datetime.now(UTC)
+    await patiently(lambda: parts.publisher.publish([given_up_record(delivery, at) for delivery in lost]))
+    for delivery in lost:
+        await patiently(partial(parts.deliveries.ended, delivery.alert, "dead"))
+        DELIVERIES.labels(delivery.channel, "dead").inc()
 
 
 async def _count(store: ProjectionStore) -> None:

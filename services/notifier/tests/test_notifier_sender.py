@@ -14,8 +14,9 @@ from lianxin_contracts.envelope import OutRecord
 from lianxin_contracts.registry import City, Snapshot
 from lianxin_notifier.alerts import Due, Outside
 from lianxin_notifier.channel_mail import MailServer, MailSlot
-from lianxin_notifier.channel_webhook import Allowed, WebhookSettings, WebhookSlot
+from lianxin_notifier.channel_webhook import WebhookSettings, WebhookSlot
 from lianxin_notifier.delivery_store import Claimed, DeliveryStore
+from lianxin_notifier.posting import Allowed
 from lianxin_notifier.retrying import SENT, Outcome, RetryPolicy
 from lianxin_notifier.sender import Sender, Slot, Timing
 
@@ -102,6 +103,10 @@ class Dropped(Queue):
 
     async def forgotten(self, alert: str) -> bool:
         return True
+
+    async def ended(self, alert: str, status: Any) -> None: ...
+
+    async def ended(self, alert: str, status: str) -> None: ...
 
 
 class TakenOver(Queue):

@@ -6,7 +6,8 @@ import ipaddress
 
 import pytest
 
-from lianxin_notifier.channel_webhook import Allowed, public, signature
+from lianxin_notifier.channel_webhook import signature
+from lianxin_notifier.posting import Allowed, public
 
 NOBODY = Allowed("")
 

@@ -1,0 +1,95 @@
+"""Every outside channel as it is set up here: from settings to one sender each."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from lianxin_contracts import ids
+from lianxin_contracts.registry import Snapshot
+from lianxin_notifier.alerts import OUTSIDE, Due, Outside
+from lianxin_notifier.channel_mail import MailServer, MailSlot
+from lianxin_notifier.channel_robot import ROBOTS, RobotSlot, robots_of
+from lianxin_notifier.channel_sms import SmsSlot, gateway_of
+from lianxin_notifier.channel_webhook import WebhookSettings, WebhookSlot
+from lianxin_notifier.delivery_store import DeliveryStore
+from lianxin_notifier.posting import Allowed, Poster
+from lianxin_notifier.projector import Publishes
+from lianxin_notifier.retrying import RetryPolicy
+from lianxin_notifier.sender import Sender, Slot, Timing
+from lianxin_notifier.settings import NotifierSettings
+from lianxin_notifier.signin_links import SignInLinks
+
+City = Callable[[], Snapshot | None]
+
+
+def senders_of(
+    settings: NotifierSettings, store: DeliveryStore, publisher: Publishes, city: City
+) -> Sequence[Sender]:
+    """One sender for each outside channel; what is not set up has no slots. Raises ValueError where robots or
+    gateway are described wrongly."""
+    timing = Timing(
+        settings.delivery_lease_s,
+        RetryPolicy(settings.retry_first_s, settings.retry_longest_s, settings.attempts_limit),
+    )
+    slots = slots_of(settings, city)
+    return [Sender(kind, slots.get(kind, ()), store, publisher, timing) for kind in OUTSIDE]
+
+
+def slots_of(settings: NotifierSettings, city: City) -> Mapping[Outside, Sequence[Slot]]:
+    """The connections of every channel that is set up."""
+    return {"mail": _mail(settings, city), "webhook": _webhook(settings), **_by_http(settings, city)}
+
+
+def _mail(settings: NotifierSettings, city: City) -> Sequence[Slot]:
+    if not settings.smtp_host:
+        return ()
+    server = MailServer(
+        settings.smtp_host,
+        settings.smtp_port,
+        settings.smtp_from,
+        settings.smtp_tls,
+        settings.smtp_username,
+        settings.smtp_password.get_secret_value(),
+        settings.public_url,
+        settings.attempt_deadline_s,
+        alert_links(settings),
+    )
+    return [MailSlot(server, city) for _ in range(settings.smtp_connections)]
+
+
+def _webhook(settings: NotifierSettings) -> Sequence[Slot]:
+    secret = settings.webhook_secret.get_secret_value()
+    if not secret:
+        return ()
+    how = WebhookSettings(secret.encode(), Allowed(settings.webhook_allow), settings.attempt_deadline_s)
+    return [WebhookSlot(how) for _ in range(settings.webhook_connections)]
+
+
+def _by_http(settings: NotifierSettings, city: City) -> dict[Outside, Sequence[Slot]]:
+    """The robots of each provider, and the gateway of SMS."""
+    allowed, url = Allowed(settings.webhook_allow), settings.public_url
+    robots = robots_of(settings.robots.get_secret_value())
+    found: dict[Outside, Sequence[Slot]] = {}
+    for kind in ROBOTS:
+        if of_kind := getattr(robots, kind):
+            found[kind] = [
+                RobotSlot(kind, of_kind, Poster(allowed, settings.attempt_deadline_s), city, url)
+                for _ in range(settings.robot_connections)
+            ]
+    if gateway := gateway_of(settings.sms_gateway.get_secret_value()):
+        found["sms"] = [
+            SmsSlot(gateway, Poster(allowed, settings.attempt_deadline_s), city, url)
+            for _ in range(settings.sms_connections)
+        ]
+    return found
+
+
+def alert_links(settings: NotifierSettings) -> Callable[[Due], str] | None:
+    """What opens an alert's case: a link that signs its receiver in, once however often the mail is sent.
+    None where nobody can sign in."""
+    secret = settings.signin_secret.get_secret_value()
+    if not secret:
+        return None
+    links = SignInLinks(secret.encode(), settings.public_url)
+    valid_s = settings.alert_link_minutes * 60
+    return lambda due: links.address(
+        due.receiver, ids.derived(due.alert, "signin"), valid_s, f"/inbox/{due.opinion}"
+    )
