@@ -40,10 +40,11 @@ run: setup
 	$(BIN)/lianxin up --living
 
 # Further arguments for pytest: make test ARGS='tests/local -k kill'
-# Files run side by side, since most of their time is waiting for real servers; WORKERS=0 runs one after the other.
+# Files run side by side, since most of their time is waiting for real servers, and in order, so that those of a
+# folder share its servers; WORKERS=0 runs one after the other.
 WORKERS ?= 2
 test: setup
-	$(PYTEST) -m 'not soak' -n $(WORKERS) --dist loadfile $(ARGS)
+	$(PYTEST) -m 'not soak' -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 soak: setup
 	$(PYTEST) -m soak $(ARGS)

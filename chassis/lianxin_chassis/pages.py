@@ -25,7 +25,8 @@ def security_headers(permissions: str = "()") -> dict[str, str]:
     position, camera and microphone, `()` nobody, `(self)` our own pages."""
     return {
         "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' "
-        "data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+        "data:; connect-src 'self'; worker-src 'self'; form-action 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'",
         "X-Content-Type-Options": "nosniff",
         "Permissions-Policy": f"geolocation={permissions}, camera={permissions}, microphone={permissions}",
         "Cache-Control": "no-store",
@@ -34,10 +35,12 @@ def security_headers(permissions: str = "()") -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How a page is to look: Chinese first, English on switching; `large` type. Carried in addresses."""
+    """How a page is to look: Chinese first, English on switching; `large` type; `kiosk`: on a device that
+    many people use. Carried in addresses."""
 
     language: Language = "zh"
     large: bool = False
+    kiosk: bool = False
 
     def address(self, path: str, **more: str) -> str:
         """`path` with this look and the parameters `more`."""
@@ -46,6 +49,8 @@ class Look:
             query["lang"] = self.language
         if self.large:
             query["size"] = "large"
+        if self.kiosk:
+            query["kiosk"] = "1"
         return f"{path}?{urlencode(query)}" if query else path
 
     def other_language(self) -> "Look":
@@ -60,7 +65,9 @@ class Look:
 def look_of(request: Request) -> Look:
     """The look that the request's address asks for."""
     query = request.query_params
-    return Look("en" if query.get("lang") == "en" else "zh", query.get("size") == "large")
+    return Look(
+        "en" if query.get("lang") == "en" else "zh", query.get("size") == "large", query.get("kiosk") == "1"
+    )
 
 
 def wants_json(request: Request) -> bool:

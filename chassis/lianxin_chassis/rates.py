@@ -29,7 +29,7 @@ class Buckets:
         left = self._filled(name, now)
         taken = left >= 1.0
         self._keep(name, left - 1.0 if taken else left, now)
-        return 0.0 if taken else (1.0 - left) / self._rate
+        return 0.0 if taken else (1.0 - left) / self._allowed(name)[0]
 
     @property
     def per_minute(self) -> int:
@@ -39,11 +39,16 @@ class Buckets:
     def empty_for(self, name: str) -> float:
         """The seconds until there is a token, without taking one."""
         left = self._filled(name, self._clock())
-        return 0.0 if left >= 1.0 else (1.0 - left) / self._rate
+        return 0.0 if left >= 1.0 else (1.0 - left) / self._allowed(name)[0]
+
+    def _allowed(self, name: str) -> tuple[float, float]:  # noqa: ARG002 - for kinds that tell names apart
+        """Tokens a second and at once for `name`."""
+        return self._rate, self._burst
 
     def _filled(self, name: str, now: float) -> float:
-        left, at = self._level.get(name, (self._burst, now))
-        return min(self._burst, left + (now - at) * self._rate)
+        rate, burst = self._allowed(name)
+        left, at = self._level.get(name, (burst, now))
+        return min(burst, left + (now - at) * rate)
 
     def _keep(self, name: str, left: float, now: float) -> None:
         self._level[name] = (left, now)

@@ -26,7 +26,8 @@ INTAKE_SAYS = (
 NOTIFIER_SAYS = (
     "opinion.seen", "opinion.supported",
     "case.accept", "case.answer", "case.progress", "case.hand_over", "case.transfer", "case.return",
-    "case.pause", "case.resume", "case.resolve", "case.assign", "case.supervise", "case.reveal_contact",
+    "case.pause", "case.resume", "case.resolve", "case.assign", "case.supervise", "case.publish",
+    "case.unpublish", "case.reveal_contact",
 )  # fmt: skip
 ROUTER_SAYS = ("case.due", "case.review", "case.merge")
 

@@ -197,6 +197,20 @@ class Supervise(Struct, frozen=True):
     to: tuple[str, ...] = ()
 
 
+class Publish(Struct, frozen=True):
+    """`case.publish` 公开: the office releases `text`, the opinion's words with whatever tells who said them
+    taken out, for anybody to read. A second one replaces the first."""
+
+    actor: Actor
+    text: Annotated[str, Meta(max_length=MAX_TEXT)]
+
+
+class Unpublish(Struct, frozen=True):
+    """`case.unpublish` 撤回公开: the office takes the released words back."""
+
+    actor: Actor
+
+
 class RevealContact(Struct, frozen=True):
     """`case.reveal_contact`: the assignee asks to see the resident's contact; recorded before it is shown."""
 
@@ -243,6 +257,8 @@ MODELS: dict[str, type[Struct]] = {
     "case.resolve": Resolve,
     "case.assign": Assign,
     "case.supervise": Supervise,
+    "case.publish": Publish,
+    "case.unpublish": Unpublish,
     "case.reveal_contact": RevealContact,
     "case.due": Due,
     "case.review": Review,

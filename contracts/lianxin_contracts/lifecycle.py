@@ -290,6 +290,21 @@ class Supervised(Struct, frozen=True):
     receivers: tuple[str, ...] = ()
 
 
+class Published(Struct, frozen=True):
+    """`opinion.published` 公开: the office has released a redacted version, in part `words`, for anybody to
+    read, in place of what it released before."""
+
+    actor: Actor
+    words: str
+
+
+class Unpublished(Struct, frozen=True):
+    """`opinion.unpublished` 撤回公开: nothing of the opinion's words is for anybody to read any more. An
+    erasure and a withdrawal say the same without this event."""
+
+    actor: Actor
+
+
 class ContactRevealed(Struct, frozen=True):
     """`contact.revealed`: `actor` was shown the contact under `command`; the resident sees this record."""
 
@@ -384,6 +399,8 @@ MODELS: dict[str, type[Struct]] = {
     "opinion.withdrawn": Withdrawn,
     "opinion.supported": Supported,
     "opinion.supervised": Supervised,
+    "opinion.published": Published,
+    "opinion.unpublished": Unpublished,
     "opinion.seen": SeenBy,
     "opinion.erased": Erased,
     "contact.revealed": ContactRevealed,

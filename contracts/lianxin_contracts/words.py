@@ -16,12 +16,12 @@ OPINION_PART = "text"
 
 class Words(Struct, frozen=True):
     """`words.written`: free text of one part, and for the opinion itself its title, address and exact
-    place."""
+    place. `published` is what the office has released for anybody to read; all other kinds are private."""
 
     opinion: str
     part: str
     kind: Literal["opinion", "answer", "progress", "hand_over", "transfer", "return", "pause", "resolve",
-                  "rating", "supervise", "assign"]  # fmt: skip
+                  "rating", "supervise", "assign", "published"]  # fmt: skip
     text: str
     by: Actor
     title: str | None = None

@@ -59,6 +59,7 @@ ALLOWED = {
     "Paused.words": PART,
     "Progressed.evidence": "attachment ids, signed by intake",
     "Progressed.words": PART,
+    "Published.words": PART,
     "Rated.receivers": PERSON,
     "Rated.words": PART,
     "Reason.code": CODE,

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pymongo import MongoClient
 
 from tests.conftest import new_broker
 from tests.intake.running import Running
@@ -12,10 +14,15 @@ from tests.intake.topics import ensure_topics
 from tests.support.brokers import Broker
 from tests.support.databases import Database
 
+DATABASE = "intake_shared"
+
 
 @pytest.fixture(scope="package")
-def city_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """A broker that holds the small city; nobody else writes to it."""
+def city_broker(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A broker that holds the small city; nobody else writes to it. The shared database begins with it: where
+    test files of other folders come in between, this is set up again, and the log is then a new one."""
+    with MongoClient[dict[str, Any]](database.url) as client:
+        client.drop_database(DATABASE)
     broker = new_broker(tmp_path_factory.mktemp("intake-kafka"))
     ensure_topics(broker.bootstrap)
     load_city(broker.bootstrap)
@@ -28,7 +35,7 @@ def api(
     city_broker: Broker, database: Database, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Running]:
     """A ready API."""
-    running = Running("api", tmp_path_factory.mktemp("intake"), city_broker, database.url, "intake_shared")
+    running = Running("api", tmp_path_factory.mktemp("intake"), city_broker, database.url, DATABASE)
     yield running.start()
     running.stop()
 
@@ -38,9 +45,7 @@ def worker(
     city_broker: Broker, database: Database, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Running]:
     """A ready worker on the same database as `api`."""
-    running = Running(
-        "worker", tmp_path_factory.mktemp("intake-worker"), city_broker, database.url, "intake_shared"
-    )
+    running = Running("worker", tmp_path_factory.mktemp("intake-worker"), city_broker, database.url, DATABASE)
     yield running.start()
     running.stop()
 

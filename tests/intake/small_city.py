@@ -1,4 +1,4 @@
-"""A city of one grid, one station and two deputies, and the keys that the tests post with."""
+"""A city of three grids, one station and two deputies, and the keys that the tests post with."""
 
 import asyncio
 
@@ -8,6 +8,8 @@ from lianxin_local.city_files import CityFiles, Found
 from lianxin_local.registry_publish import operator, publish_city, publish_keys, publisher
 
 GRID = "320213001001001"
+EAST = "320213001002001"
+FAR_EAST = "320213002001001"
 SUBMIT = "lx_test_submit"
 OTHER = "lx_test_other"
 REPLAY = "lx_test_replay"
@@ -16,14 +18,28 @@ ACT = "lx_test_act"
 NO_SCOPE = "lx_test_read"
 REVOKED = "lx_test_revoked"
 
+
+def square(east: int) -> tuple[registry.Position, ...]:
+    """The outline of the grid so many places to the east: about a kilometre each way."""
+    west = 120.30 + east * 0.01
+    return ((west, 31.57), (west + 0.01, 31.57), (west + 0.01, 31.58), (west, 31.58), (west, 31.57))
+
+
 RECORDS = (
     ("city", registry.City("wuxi", "无锡")),
     ("region", registry.Region("320213", "district", "梁溪区")),
-    ("grid", registry.Grid(GRID, "网格一", "320213001001", "320213001", "320213")),
+    ("region", registry.Region("320213001", "street", "金匮街道", "320213")),
+    ("grid", registry.Grid(GRID, "崇安社区第一网格", "320213001001", "320213001", "320213", square(0))),
+    ("grid", registry.Grid(EAST, "通江社区第一网格", "320213001002", "320213001", "320213", square(1))),
+    ("grid", registry.Grid(FAR_EAST, "江海社区第一网格", "320213002001", "320213002", "320213", square(2))),
     ("station", registry.Station("S1", "金匮街道代表之家", GRID, "street_home")),
     ("station", registry.Station("S2", "扬名社区联络站", GRID)),
     ("topic", registry.Topic("01", "城市建设", "City")),
-    ("topic", registry.Topic("0101", "道路", "Roads", parent="01")),
+    (
+        "topic",
+        registry.Topic("0101", "道路", "Roads", parent="01", words={"路灯": 4.0, "路面": 4.0, "坑": 3.0}),
+    ),
+    ("topic", registry.Topic("02", "教育", "Education", words={"学校": 4.0})),
     ("deputy", registry.Deputy("D1", "王芳", "street", "S1")),
     ("deputy", registry.Deputy("D2", "李强", "street", "S1")),
     ("department", registry.Department("housing", "住建局")),

@@ -70,6 +70,7 @@ def test_the_receipt_leads_to_its_page_before_the_case_is_there(api: Running) ->
     code = answer.headers["location"].split("/t/")[1].split("?")[0]
     assert code in page.text
     assert "已收到" in page.text
+    assert "/static/tracking.js" in page.text, "it says that it updates by itself"
     assert page.headers["referrer-policy"] == "no-referrer"
 
 

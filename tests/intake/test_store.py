@@ -84,6 +84,28 @@ async def test_words_are_written_read_by_part_and_deleted(store: TrackingStore) 
     assert await store.words(other, ["text"]) == {"text": "丙"}
 
 
+async def test_released_words_are_read_by_their_own_part_and_of_nothing_else(store: TrackingStore) -> None:
+    staff, resident = inbound.Actor("staff", "office"), inbound.Actor("resident", "resident")
+    released, private, gone, late = (ids.fresh() for _ in range(4))
+    publish = lifecycle.Published(staff, "w")
+    known = [
+        tracked(released, SUBMITTED, publish),
+        tracked(private, SUBMITTED),
+        tracked(gone, SUBMITTED, publish, lifecycle.Erased(resident)),
+        tracked(late, SUBMITTED, publish),
+    ]
+    texts = {
+        (opinion, part): f"{part}-{opinion}"
+        for opinion in (released, private, gone)
+        for part in ("text", "w")
+    }
+    await store.write_words(texts)
+    assert await store.released(known) == {released: f"w-{released}"}
+    assert await store.released([]) == {}
+    await store.save(known)
+    assert await store.load([one.id for one in known]) == {one.id: one for one in known}
+
+
 async def test_a_code_finds_its_opinion_however_it_is_typed(store: TrackingStore) -> None:
     opinion = ids.fresh()
     await store.save([tracked(opinion, SUBMITTED)])

@@ -104,6 +104,8 @@ def test_only_the_notifier_learns_the_private_contact_key(stack: Stack) -> None:
         told = environment(stack, name, known)
         assert ("LIANXIN_CONTACT_PRIVATE_KEY" in told) == name.startswith("notifier."), name
         assert ("LIANXIN_TRACKING_SECRET" in told) == name.startswith("intake."), name
+        shown = name.startswith(("intake.", "notifier."))
+        assert ("LIANXIN_LINK_SECRET" in told) == shown, name
 
 
 def test_what_the_caller_sets_wins_but_each_process_keeps_its_own_port(

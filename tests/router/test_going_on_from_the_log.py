@@ -130,6 +130,20 @@ async def test_what_an_erasure_deletes_is_deleted_once_more_when_nothing_late_ca
     assert (await store.load([said.subject]))[said.subject].deletions == []
 
 
+async def test_what_two_decisions_delete_within_a_minute_is_all_deleted_once_more(
+    handler: CaseHandler, store: CaseStore, log: Log
+) -> None:
+    said, office = submitted(ids.fresh()), inbound.Actor("staff", "sue")
+    for what in (inbound.Publish(office, "x"), inbound.Unpublish(office)):
+        await handler.handle([message(said), message(event(said.subject, what))])
+    erasure = event(said.subject, inbound.ErasureRequested(inbound.Actor("resident", "resident")))
+    await handler.handle([message(erasure)])
+    deleted = [record.key for record in log.records if record.value is None]
+    assert len(set(deleted)) == 2
+    assert await Deletions(store, log, now=lambda: now() + timedelta(minutes=2)).repeat_once() == 1
+    assert [record.key for record in log.records if record.value is None] == deleted * 2
+
+
 # -- issues of an earlier generation
 
 

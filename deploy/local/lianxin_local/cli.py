@@ -29,6 +29,8 @@ ELSEWHERE = {
     "env": "lianxin_local.env_command:env",
     "keys": "lianxin_local.keys_command:keys",
     "submit": "lianxin_local.submit_command:submit",
+    "signin": "lianxin_local.signin_command:signin",
+    "signins": "lianxin_local.signin_command:signins",
     "replay": "lianxin_local.replay_command:replay",
     "simulate": "lianxin_local.simulate_command:simulate",
     "scenario": "lianxin_local.scenario_command:scenario",

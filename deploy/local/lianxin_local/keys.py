@@ -17,6 +17,7 @@ class Secrets:
     contact_public: str
     issue: str
     signin: str
+    link: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class DemoKeys:
 def secrets_of(home: Home) -> Secrets:
     """The secrets kept there; what is missing is made now, all of it or what a later version needs beside."""
     kept = read_json(home.secrets) or {}
-    wanted = {"tracking", "webhook", "issue", "signin"}
+    wanted = {"tracking", "webhook", "issue", "signin", "link"}
     missing = {name: secrets.token_urlsafe(32) for name in wanted - kept.keys()}
     if "contact_private" not in kept:
         from nacl.public import PrivateKey

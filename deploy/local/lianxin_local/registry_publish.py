@@ -87,6 +87,44 @@ async def publish_keys(
     await publisher.publish(records, DEADLINE_S)
 
 
+async def change_keys(
+    publisher: Publisher,
+    keys: Sequence[registry.ChannelKey],
+    changes: Sequence[registry.KeyChanged],
+    now: datetime | None = None,
+) -> None:
+    """As `publish_keys`, with a record for auditors of each of `changes`, which is confirmed first: there is
+    no change without its record."""
+    at = now or datetime.now(UTC)
+    records = []
+    for change in changes:
+        id_ = ids.fresh()
+        records.append(_record(registry.KEY_CHANGED, registry.key_change_key(id_), id_, change, at))
+    await publisher.publish(records, DEADLINE_S)
+    await publish_keys(publisher, keys, at)
+
+
+def created(key: registry.ChannelKey, by: str, why: str = "") -> registry.KeyChanged:
+    """The record of a key that is made."""
+    return registry.KeyChanged(key.id, "created", key.channel, key.scopes, by, why)
+
+
+async def key_changes(settings: Settings) -> list[Event]:
+    """Every record of a change of a key, in the order in which they were made. Raises TimeoutError."""
+    found: list[Event] = []
+
+    def note(record: Record) -> None:
+        if dict(record.headers).get("ce_type") != registry.KEY_CHANGED.encode() or record.value is None:
+            return
+        try:
+            found.append(codec.decode(record.topic, record.value, record.headers))
+        except Undecodable as error:
+            say(f"warning: a record of a change can't be read: {error}")
+
+    await read_to_the_end(settings, note)
+    return found
+
+
 def _record(type_: str, key: str, id_: str, data: Struct, at: datetime) -> OutRecord:
     event = Event(id=id_, source=SOURCE, type=type_, subject=key, time=at, recordedtime=at, data=data)
     return to_record(event, topics.REGISTRY, key)

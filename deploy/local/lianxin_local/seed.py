@@ -8,7 +8,7 @@ from lianxin_contracts import registry
 from lianxin_local.keys import DemoKeys, demo_keys_of
 from lianxin_local.problem import Problem, say
 from lianxin_local.registry_command import load_if_empty
-from lianxin_local.registry_publish import known_keys, operator, publish_keys, publisher
+from lianxin_local.registry_publish import change_keys, created, known_keys, operator, publisher
 from lianxin_local.stack import Stack, sample_city
 
 # The channel that the demo keys belong to; the sample city has it.
@@ -43,4 +43,4 @@ async def make_known(bootstrap: str, keys: DemoKeys) -> None:
     ]
     if new:
         async with publisher(settings) as out:
-            await publish_keys(out, new)
+            await change_keys(out, new, [created(key, "lianxin up", "a demo key") for key in new])

@@ -33,7 +33,7 @@ from lianxin_local.play.city import city_in_force
 from lianxin_local.play.pace import telling
 from lianxin_local.play.surface import Addresses, Surface
 from lianxin_local.problem import Problem, say
-from lianxin_local.registry_publish import operator, publish_keys, publisher
+from lianxin_local.registry_publish import change_keys, created, operator, publisher
 from lianxin_local.seed import DEMO_CHANNEL
 from lianxin_local.stack import Stack, require_stack
 
@@ -225,7 +225,7 @@ async def desk_key(stack: Stack) -> str:
         kept = {"desk": f"lx_desk_{secrets.token_urlsafe(24)}"}
         key = registry.ChannelKey(registry.hash_of_key(kept["desk"]), DESK_CHANNEL, ("submit",))
         async with publisher(operator(stack.bootstrap)) as out:
-            await publish_keys(out, [key])
+            await change_keys(out, [key], [created(key, "lianxin simulate", "the desk of a made-up city")])
         write_json(file, kept)
     return str(kept["desk"])
 

@@ -20,6 +20,7 @@ from lianxin_chassis import problems, topics
 from lianxin_chassis.database import close_database, open_database
 from lianxin_chassis.exits import essential
 from lianxin_chassis.health import health_routes
+from lianxin_chassis.key_uses import KeyUses, NotedKeys
 from lianxin_chassis.logs import get_logger
 from lianxin_chassis.outages import Outage
 from lianxin_chassis.process import run_api
@@ -35,15 +36,20 @@ from lianxin_intake.desk.routes import desk_routes
 from lianxin_intake.documentation import COMPONENTS
 from lianxin_intake.door import Door
 from lianxin_intake.events import event_routes
+from lianxin_intake.exchange import Exchange
 from lianxin_intake.files.routes import file_routes
 from lianxin_intake.following import following_routes
 from lianxin_intake.generation import LiveTracking
 from lianxin_intake.keeping import DeskPhotos
+from lianxin_intake.key_limits import KeyLimits
 from lianxin_intake.lists import list_routes
 from lianxin_intake.lookups import DigestLookups
 from lianxin_intake.open311.routes import open311_routes
 from lianxin_intake.opening import Opening
+from lianxin_intake.pages.beside import beside_routes
+from lianxin_intake.pages.offline import offline_routes
 from lianxin_intake.pages.rendering import STATIC
+from lianxin_intake.pages.slip import slip_routes
 from lianxin_intake.pages.station import station_page_routes
 from lianxin_intake.pages.tracking_page import tracking_page_routes
 from lianxin_intake.photos.desk import PhotoDesk
@@ -98,14 +104,16 @@ def create_app(settings: IntakeSettings) -> FastAPI:
             DigestLookups(tracking.digests),
             deadline_s=settings.publish_deadline_s,
         )
+        uses = KeyUses(db)
+        rates = KeyLimits(settings.rate_per_second, settings.rate_burst, settings.rate_instances)
         intake = Intake(
-            registry=registry,
+            registry=NotedKeys(registry, uses),
             publisher=publisher,
             door=door,
             recent=recent,
             commands=RecentCommands(settings.remembered_opinions),
             tracking=tracking,
-            rates=Buckets(settings.rate_per_second, settings.rate_burst),
+            rates=rates,
             opening=Opening(
                 door.codes,
                 wrong=Buckets(settings.wrong_codes_per_minute / 60, settings.wrong_codes_burst),
@@ -126,6 +134,8 @@ def create_app(settings: IntakeSettings) -> FastAPI:
             essential(registry.run(), "registry"),
             essential(tracking.follow(), "tracking generation"),
             essential(topics_checked.run(), "topics check"),
+            essential(uses.run(), "uses of keys"),
+            essential(Exchange(db, rates, settings.instance).run(), "limits of keys"),
         ]
         if settings.wechat:
             background.append(essential(talking.run(), "wechat"))
@@ -182,6 +192,9 @@ def _add_routes(app: IntakeApp, intake: Intake, secret: bytes, talking: Talking)
         resident_routes(intake, secret),
         station_page_routes(intake, secret),
         tracking_page_routes(intake),
+        beside_routes(intake, secret),
+        slip_routes(intake),
+        offline_routes(),
         open311_routes(intake),
         wechat_routes(talking),
         photo_routes(intake, secret),

@@ -58,7 +58,8 @@ class Intake:
                 429,
                 "too_many_requests",
                 "This key sends too much at once",
-                "Wait as long as Retry-After says, or send many opinions at once to POST /v1/opinions:batch.",
+                "Wait as long as Retry-After says, or send many opinions at once to POST /v1/opinions:batch, "
+                "which is read no faster than the key may send. For more in the long run ask the operator.",
                 headers=retry_after(wait),
             )
 

@@ -17,8 +17,9 @@ from lianxin_contracts.envelope import Event
 from lianxin_contracts.inbound import Moment, Score
 
 SUBMITTED = "opinion.submitted"
-# The parts whose words are written for the resident, or by him. Notes between deputies and staff are not.
-RESIDENTS_WORDS = frozenset({"opinion", "answer", "resolve", "rating"})
+# The parts whose words are written for the resident, or by him, and what is released for anybody to read.
+# Notes between deputies and staff are neither.
+RESIDENTS_WORDS = frozenset({"opinion", "answer", "resolve", "rating", "published"})
 
 # The stages in which the resident has been answered: what other systems call closed.
 FINISHED: frozenset[decided.Stage] = frozenset({"resolved", "rated", "closed"})
@@ -42,6 +43,8 @@ class Tracked(Struct, frozen=True, kw_only=True):
     `opened` is False for an id of which only refusals are known: nobody submitted it. `due` is when the
     answer is due; `holder` the deputy who has it, or had it last. `near` is its place, rounded to about
     100 m. `updated_at` is when the stage last changed, `closed_at` since when it is one of `FINISHED`.
+    `released_words` is the part with the redacted words that the office has released for anybody to read
+    (their text: `TrackingStore.released`), None until then and after they were taken back.
     """
 
     id: str
@@ -62,6 +65,7 @@ class Tracked(Struct, frozen=True, kw_only=True):
     due: Moment | None = None
     rating: Score | None = None
     erased: bool = False
+    released_words: str | None = None
     timeline: tuple[Step, ...] = ()
 
 
@@ -168,7 +172,10 @@ _EFFECTS: Mapping[type[Struct], Callable[[Tracked, Any, datetime], Changes]] = {
     decided.Rated: lambda _, data, __: {"stage": "rated", "rating": data.score},
     decided.Reopened: _reopened,
     decided.Closed: lambda *_: {"stage": "closed"},
-    decided.Erased: lambda *_: {"erased": True},
+    decided.Published: lambda _, data, __: {"released_words": data.words},
+    decided.Unpublished: lambda *_: {"released_words": None},
+    decided.Withdrawn: lambda *_: {"released_words": None},
+    decided.Erased: lambda *_: {"erased": True, "released_words": None},
 }
 
 
@@ -194,7 +201,7 @@ def _step(event: Event) -> Step | None:
     return Step(at=event.time, type=event.type, words=words, values=values_of(data), photos=photos)
 
 
-_SPEAKING = (decided.Submitted, decided.Answered, decided.Resolved, decided.Rated)
+_SPEAKING = (decided.Submitted, decided.Answered, decided.Resolved, decided.Rated, decided.Published)
 _PHOTOS: Mapping[type[Struct], Callable[[Any], tuple[str, ...]]] = {
     decided.Submitted: lambda data: data.attachments,
     decided.Progressed: lambda data: data.evidence,
@@ -219,6 +226,8 @@ _SHOWN: Mapping[type[Struct], Callable[[Any], dict[str, str]]] = {
     decided.Closed: lambda data: {"how": data.how},
     decided.Withdrawn: lambda _: {},
     decided.Supervised: lambda _: {},
+    decided.Published: lambda _: {},
+    decided.Unpublished: lambda _: {},
     decided.Erased: lambda _: {},
     decided.ContactRevealed: lambda data: _deputy(data.actor),
 }

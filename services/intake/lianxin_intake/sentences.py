@@ -29,6 +29,8 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
     "opinion.closed": ("已归档：{how}。", "Closed: {how}."),
     "opinion.withdrawn": ("已撤回。", "Withdrawn."),
     "opinion.supervised": ("已督办。", "A supervisor is pressing for it."),
+    "opinion.published": ("已隐去个人信息后公开。", "Made public, with personal details taken out."),
+    "opinion.unpublished": ("已停止公开。", "No longer public."),
     "opinion.erased": ("内容已按要求删除。", "The words were erased as asked."),
     "contact.revealed": ("{deputy}查看了您的联系方式。", "{deputy} was shown your contact details."),
 }

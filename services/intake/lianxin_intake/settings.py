@@ -20,9 +20,11 @@ class IntakeSettings(Settings):
 
     # How long a request waits for the broker before it is answered with 503, seconds.
     publish_deadline_s: float = Field(default=5.0, gt=0)
-    # Accepted opinions per second and channel key on this instance, and how many may come at once.
+    # Accepted opinions per second and channel key, and how many may come at once: on all instances together.
     rate_per_second: float = Field(default=10_000.0, gt=0)
     rate_burst: float = Field(default=20_000.0, ge=1)
+    # How many instances share a key's limit while the database, which tells them, is away.
+    rate_instances: int = Field(default=1, ge=1)
     # Wrong tracking codes per minute and address, and how many may come at once: an office or a carrier may
     # stand behind one address. Guessing 60 bits is hopeless anyway; this keeps it cheap.
     wrong_codes_per_minute: float = Field(default=30.0, gt=0)

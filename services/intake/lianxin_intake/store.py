@@ -30,7 +30,7 @@ WORDS = "words"
 BASES = (TRACKING, WORDS)
 # The shape of what is stored. Raised when a reader needs what older documents lack: a worker that finds a
 # projection of another shape rebuilds it before it goes on, beside the one that is read.
-SHAPE = 3
+SHAPE = 4
 _DUPLICATE_KEY = 11000
 _OWN = ("_id", "code")  # what a document has beside the fields of `Tracked`
 
@@ -74,6 +74,7 @@ class TrackingStore:
                 IndexModel([("submitted_at", DESCENDING)], name="submitted_at"),
                 IndexModel([("topic", ASCENDING), ("submitted_at", DESCENDING)], name="topic"),
                 IndexModel([("updated_at", ASCENDING)], name="updated_at"),
+                IndexModel([("street", ASCENDING), ("submitted_at", DESCENDING)], name="street"),
                 # Few: ids that somebody rated or supported and nobody submitted. See `submitted`.
                 IndexModel(
                     [("opened", ASCENDING)], name="unopened", partialFilterExpression={"opened": False}
@@ -123,6 +124,16 @@ class TrackingStore:
         `wanted.end`, in the order of their last change. Topics and stages are not looked at."""
         condition = {"updated_at": {"$gte": wanted.start}, "submitted_at": {"$lte": wanted.end}}
         return await self._list(condition, [("updated_at", ASCENDING), ("_id", ASCENDING)], wanted)
+
+    async def submitted_in(self, street: str, wanted: Selection) -> list[Tracked]:
+        """What was submitted in `street`, newest first, without timelines; topics and stages as `wanted`."""
+        condition = {
+            "street": street,
+            "submitted_at": {"$gte": wanted.start, "$lte": wanted.end},
+            "topic": {"$in": list(wanted.topics)},
+            "stage": {"$in": list(wanted.stages)},
+        }
+        return await self._list(condition, [("submitted_at", DESCENDING)], wanted, timelines=False)
 
     async def _list(
         self,
@@ -202,6 +213,12 @@ class TrackingStore:
         """The texts of `parts` of `opinion`, by part."""
         found = await self._marked_of(self._words, [words_key(opinion, part) for part in parts])
         return {document["part"]: document["text"] for document in found}
+
+    async def released(self, tracked: Iterable[Tracked]) -> dict[str, str]:
+        """What anybody may read of these opinions' words, by opinion id; absent where nothing is released."""
+        wanted = [words_key(one.id, one.released_words) for one in tracked if one.released_words is not None]
+        found = await self._marked_of(self._words, wanted) if wanted else []
+        return {document["opinion"]: document["text"] for document in found}
 
     async def digests(self, opinions: Sequence[str]) -> dict[str, str]:
         """The digests of those of `opinions` that were submitted, by id."""

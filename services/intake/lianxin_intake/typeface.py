@@ -24,8 +24,8 @@ _ALWAYS = frozenset(chr(code) for code in range(0x20, 0x7F))
 
 
 def typeface(characters: Iterable[str]) -> bytes:
-    """A TrueType font that holds `characters` and ASCII, nothing else. Characters that Noto
-    Sans SC lacks are left out: see `writable`. One caller at a time."""
+    """A TrueType font that holds `characters` and ASCII, nothing else; the same bytes at any time. Characters
+    that Noto Sans SC lacks are left out: see `writable`. One caller at a time."""
     noto = _noto()
     known, source = noto.getBestCmap(), noto.getGlyphSet()
     wanted = {ord(one): known[ord(one)] for one in _ALWAYS | set(characters) if ord(one) in known}
@@ -48,6 +48,7 @@ def typeface(characters: Iterable[str]) -> bytes:
     )
     built.setupOS2(sTypoAscender=noto["OS/2"].sTypoAscender, sTypoDescender=noto["OS/2"].sTypoDescender)
     built.setupPost(keepGlyphNames=False)
+    built.updateHead(created=noto["head"].created, modified=noto["head"].modified)
     out = BytesIO()
     built.save(out)
     return out.getvalue()

@@ -262,6 +262,11 @@ def test_anybody_sees_topic_street_stage_dates_and_the_rounded_place_and_nothing
     }
 
 
+def test_a_description_is_what_was_released_and_nothing_else() -> None:
+    assert showing.request(SEEN, "zh", CITY, extended=True)["description"] is None
+    assert showing.request(SEEN, "zh", CITY, extended=True, released="某处")["description"] == "某处"
+
+
 def test_extensions_add_stages_and_neither_deputy_nor_outcome_nor_score() -> None:
     shown = showing.request(SEEN, "en", CITY, extended=True)
     assert shown["extended_attributes"] == {"stage": "rated", "group": "City"}

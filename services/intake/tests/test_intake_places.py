@@ -1,11 +1,18 @@
 """Finding places by what was heard. No I/O."""
 
-import pytest
+from types import SimpleNamespace
 
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from lianxin_chassis import problems
 from lianxin_contracts import registry
 from lianxin_contracts.registry import Snapshot
+from lianxin_intake.desk.finding import Places, place_routes
 from lianxin_intake.desk.pinyin import readings, sounds_like, spelled
 from lianxin_intake.desk.places import EXACT, PlaceFinder
+from lianxin_intake.rates import Buckets
 
 STREET, OTHER = "320213001", "320213002"
 
@@ -121,3 +128,23 @@ def test_every_reading_of_a_character_counts() -> None:
     assert spelled("zb", name) is None
     assert sounds_like(readings("常"), name)
     assert not sounds_like(readings("长行厦门"), name)
+
+
+async def test_who_asks_without_end_is_told_to_wait_and_how_long() -> None:
+    app = FastAPI()
+    problems.install(app)
+    intake = SimpleNamespace(registry=SimpleNamespace(current=CITY))
+    app.include_router(place_routes(intake, Places(), Buckets(0.5, 2)))  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://intake") as http:
+        answers = [await http.get("/v1/places", params={"q": "ydq"}) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert answers[0].json()["items"][0]["name"] == "永定桥社区居民委员会"
+    assert int(answers[2].headers["retry-after"]) >= 1
+    assert "Wait" in answers[2].json()["detail"]
+
+
+async def test_another_city_in_force_is_another_finder() -> None:
+    places = Places()
+    first = await places.of(CITY)
+    assert await places.of(CITY) is first
+    assert (await places.of(Snapshot("v2", CITY.city))).find("永定桥") == []

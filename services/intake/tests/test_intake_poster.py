@@ -5,6 +5,7 @@ from itertools import pairwise
 import pypdfium2
 import pytest
 import zxingcpp
+from fontTools.misc import timeTools
 
 from lianxin_intake import poster
 from lianxin_intake.poster import Paper, Poster
@@ -98,6 +99,13 @@ def test_the_letters_travel_in_the_document() -> None:
 def test_a_character_that_the_font_lacks_is_seen_to_be_missing(foreign: str) -> None:
     [page] = pages_of(poster.draw([Poster("S1", f"堃淼{foreign}社区{foreign}", HOME.address)], "a4", "x"))
     assert "堃淼□社区□" in text_of(page)
+
+
+def test_the_same_poster_is_the_same_bytes_at_another_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = poster.draw([HOME], "a4", "x")
+    now = timeTools.timestampNow() + 3600
+    monkeypatch.setattr("fontTools.fontBuilder.timestampNow", lambda: now)
+    assert poster.draw([HOME], "a4", "x") == first
 
 
 def test_what_was_drawn_before_takes_no_letter_away() -> None:

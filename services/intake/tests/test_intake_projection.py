@@ -8,7 +8,9 @@ from msgspec.structs import replace
 
 from lianxin_contracts import inbound, lifecycle, registry
 from lianxin_contracts.envelope import Event
-from lianxin_intake.projection import Gap, Tracked, fold
+from lianxin_intake.attachments import AttachmentIds, upload_of
+from lianxin_intake.building import named
+from lianxin_intake.projection import Gap, Tracked, fold, photos_of
 from lianxin_intake.sentences import language_of
 from lianxin_intake.views import not_yet_projected, view
 
@@ -24,6 +26,7 @@ WHY = lifecycle.Explanation(
 SUBMITTED = lifecycle.Submitted(channel="app", digest="d", topic="01", words="text")
 ASSIGNED = lifecycle.Assigned("D1", "router", "G", "S", "D", "0101", 1, DUE, WHY)
 RESOLVED = lifecycle.Resolved(DEPUTY, "solved", "w-2", 1, START)
+IDS = AttachmentIds(b"secret")
 CITY = registry.Snapshot(
     version="1",
     city=registry.City("c", "C"),
@@ -157,6 +160,26 @@ def test_a_pause_says_until_when_in_the_citys_days() -> None:
     assert shown(SUBMITTED, lifecycle.Paused(DEPUTY, "season", until))[-1][1] == "暂缓办理，至2026-12-02。"
 
 
+RELEASED = lifecycle.Published(STAFF, "w-9")
+RESIDENT = inbound.Actor("resident", "resident")
+
+
+def test_the_part_of_released_words_is_known_until_they_are_taken_back() -> None:
+    assert after(SUBMITTED, ASSIGNED).released_words is None
+    assert after(SUBMITTED, RELEASED).released_words == "w-9"
+    assert after(SUBMITTED, RELEASED, lifecycle.Published(STAFF, "w-10")).released_words == "w-10"
+    for end in (lifecycle.Unpublished(STAFF), lifecycle.Withdrawn(RESIDENT), lifecycle.Erased(RESIDENT)):
+        assert after(SUBMITTED, RELEASED, end).released_words is None
+
+
+def test_a_release_is_no_change_of_stage_and_the_resident_reads_what_was_released() -> None:
+    tracked = after(SUBMITTED, ASSIGNED, RELEASED)
+    assert (tracked.stage, tracked.updated_at) == ("assigned", START + timedelta(hours=1))
+    steps = (SUBMITTED, ASSIGNED, RELEASED, lifecycle.Unpublished(STAFF))
+    assert shown(*steps[:3], words={"text": "张三家门口", "w-9": "某处"})[-1] == ("opinion.published", "某处")
+    assert [text for _, text in shown(*steps)[2:]] == ["已隐去个人信息后公开。", "已停止公开。"]
+
+
 def test_an_event_that_was_applied_changes_nothing() -> None:
     tracked = after(SUBMITTED, ASSIGNED)
     assert fold(tracked, event(2, ASSIGNED)) is None
@@ -234,3 +257,34 @@ def test_the_street_and_the_rounded_place_are_kept() -> None:
     near = lifecycle.RoundedPlace(31.569, 120.299)
     placed = after(replace(SUBMITTED, near=near), ASSIGNED)
     assert (placed.street, placed.near) == ("S", near)
+
+
+def test_photos_and_evidence_stand_at_their_lines() -> None:
+    photo, evidence = IDS.of("app", "p1"), IDS.of("desk", "e1")
+    steps = (
+        replace(SUBMITTED, attachments=(photo,)),
+        ASSIGNED,
+        lifecycle.Progressed(DEPUTY, "w", (evidence,)),
+        replace(RESOLVED, evidence=(evidence, "replayed.row.7")),
+    )
+    lines = view(after(*steps), {}, "zh", CITY)["timeline"]
+    assert [line.get("photos") for line in lines] == [[photo], None, [evidence], [evidence]]
+    assert photos_of(after(*steps)) == (photo, evidence, evidence, "replayed.row.7")
+    erased = view(after(*steps, lifecycle.Erased(STAFF)), {}, "zh", CITY)["timeline"]
+    assert not any("photos" in line for line in erased)
+
+
+def test_an_opinion_that_is_read_late_brings_its_photos_to_its_line() -> None:
+    unread = lifecycle.Submitted(channel="app", digest="d", readable=False)
+    read = replace(SUBMITTED, attachments=("p",))
+    assert [step.photos for step in after(unread, read).timeline] == [("p",)]
+
+
+def test_only_uploads_that_are_newly_named_are_told() -> None:
+    photo, evidence = IDS.of("app", "p1"), IDS.of("desk", "e1")
+    first = after(replace(SUBMITTED, attachments=(photo, "photo-1")))
+    then = after(replace(SUBMITTED, attachments=(photo, "photo-1")), replace(RESOLVED, evidence=(evidence,)))
+    assert named({"o": first}, {}) == [("o", [upload_of(photo)])]
+    assert named({"o": then}, {"o": first}) == [("o", [upload_of(evidence)])]
+    assert named({"o": then}, {"o": then}) == []
+    assert named({"o": replace(then, erased=True)}, {}) == []

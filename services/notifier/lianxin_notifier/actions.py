@@ -17,7 +17,7 @@ from lianxin_contracts.inbound import MAX_TEXT, Actor, Moment, Outcome
 
 Action = Literal[
     "accept", "answer", "progress", "hand_over", "transfer", "return", "pause", "resume", "resolve", "assign",
-    "supervise", "reveal_contact",
+    "supervise", "publish", "unpublish", "reveal_contact",
 ]  # fmt: skip
 
 # A body of 10,000 characters, each escaped as two \\uXXXX, and the rest, bytes.
@@ -36,8 +36,9 @@ Text = Annotated[str, Meta(max_length=MAX_TEXT)]
 class ActionRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """The body of `POST /v1/cases/{id}/actions`. Which fields an action needs: `data_of`.
 
-    `grid` and `topic` correct an assignment, `until` ends a pause, `role` is the department's in a child
-    order, `child` the order that an answer is for.
+    `text` of `publish` is the redacted version that anybody may read from then on. `grid` and `topic` correct
+    an assignment, `until` ends a pause, `role` is the department's in a child order, `child` the order that
+    an answer is for.
     """
 
     action: Action
@@ -153,5 +154,7 @@ _DATA: dict[Action, Callable[[ActionRequest, Actor], Struct]] = {
     "resolve": _resolve,
     "assign": _assign,
     "supervise": _supervise,
+    "publish": lambda said, actor: inbound.Publish(actor, _text(said)),
+    "unpublish": lambda _, actor: inbound.Unpublish(actor),
     "reveal_contact": lambda _, actor: inbound.RevealContact(actor),
 }

@@ -22,6 +22,7 @@ from lianxin_chassis.database import close_database, open_database
 from lianxin_chassis.exits import essential
 from lianxin_chassis.follower import Follower
 from lianxin_chassis.health import health_routes
+from lianxin_chassis.key_uses import KeyUses, NotedKeys
 from lianxin_chassis.logs import get_logger
 from lianxin_chassis.outages import Outage, outage
 from lianxin_chassis.patience import patiently
@@ -76,8 +77,9 @@ def create_app(settings: NotifierSettings) -> FastAPI:
         deliveries = Follower(settings, [topics.DELIVERIES], hub.apply, from_end=True)
         followers.append(deliveries)
         sessions = Sessions(db)
+        uses = KeyUses(db)
         notifier = Notifier(
-            registry=registry,
+            registry=NotedKeys(registry, uses),
             publisher=publisher,
             live=live,
             ledger=ledger,
@@ -104,6 +106,7 @@ def create_app(settings: NotifierSettings) -> FastAPI:
             essential(live.follow(), "generation"),
             essential(patiently(keys.prepare), "indexes"),
             essential(patiently(sessions.prepare), "sign-in indexes"),
+            essential(uses.run(), "uses of keys"),
         ]
         try:
             yield

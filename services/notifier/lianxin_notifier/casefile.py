@@ -46,7 +46,8 @@ def told_document(event: Event) -> Document:
 
 class CaseFile(Struct, kw_only=True):
     """What a case's page needs beside where the case stands. `explained` is the newest placing's explanation,
-    `reasons` those of a triage; `children` are open orders to departments by id."""
+    `reasons` those of a triage; `children` are open orders to departments by id. `released`: a redacted
+    version is public."""
 
     submitted: datetime | None = None
     readable: bool = True
@@ -63,6 +64,7 @@ class CaseFile(Struct, kw_only=True):
     seen: bool = False
     supervised: int = 0
     rate_until: datetime | None = None
+    released: bool = False
 
 
 def file_of(history: Sequence[Told]) -> CaseFile:
@@ -98,6 +100,10 @@ def _apply(file: CaseFile, told: Told) -> None:
             file.paused = paused
         case lifecycle.Resumed():
             file.paused = None
+        case lifecycle.Published():
+            file.released = True
+        case lifecycle.Unpublished() | lifecycle.Withdrawn() | lifecycle.Erased():
+            file.released = False
         case lifecycle.Supervised():
             file.supervised += 1
         case lifecycle.Resolved() as resolved:

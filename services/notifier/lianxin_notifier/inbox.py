@@ -281,7 +281,8 @@ _COMMANDED = frozenset(
     {
         "opinion.accepted", "opinion.answered", "opinion.progressed", "opinion.handed_over",
         "opinion.transferred", "opinion.returned", "opinion.paused", "opinion.resumed", "opinion.resolved",
-        "opinion.supervised", "opinion.seen", "contact.revealed",
+        "opinion.supervised", "opinion.published", "opinion.unpublished", "opinion.seen",
+        "contact.revealed",
     }
 )  # fmt: skip
 _ASSIGNED_BY_A_PERSON = frozenset({"triage", "transfer"})

@@ -47,6 +47,8 @@ def refused(body: bytes) -> ProblemError:
         ({"action": "assign", "grid": "g2"}, inbound.Assign(D1, None, "g2")),
         ({"action": "supervise", "to": "D2"}, inbound.Supervise(D1, None, ("D2",))),
         ({"action": "supervise", "to": ["D2", "D3"]}, inbound.Supervise(D1, None, ("D2", "D3"))),
+        ({"action": "publish", "text": "好"}, inbound.Publish(D1, "好")),
+        ({"action": "unpublish"}, inbound.Unpublish(D1)),
         ({"action": "reveal_contact"}, inbound.RevealContact(D1)),
     ],
 )

@@ -204,9 +204,17 @@ def test_what_is_offered_follows_from_stage_and_role():
     assert offered("assigned", "D1") == ["accept", "transfer", "return", "reveal_contact"]
     assert offered("accepted", "D1")[:2] == ["progress", "resolve"]
     assert offered("in_progress", "D2") == []
-    assert offered("triage", "T1") == ["assign"]
+    assert offered("triage", "T1") == ["assign", "publish"]
     assert offered("triage", "S1") == []  # another district's supervisor
-    assert offered("closed", "T1") == []
+    assert offered("closed", "T1") == ["publish"]
+
+
+def test_what_was_released_can_be_taken_back_and_what_was_erased_is_not_released():
+    office = inbound.Actor("staff", "T1")
+    public = [*history(), *told_of(lifecycle.Published(office, "p"))]
+    assert offered("closed", "T1", file_of(public)) == ["publish", "unpublish"]
+    back = [*public, *told_of(lifecycle.Unpublished(office))]
+    assert offered("closed", "T1", file_of(back)) == ["publish"]
 
 
 def test_a_paused_case_offers_to_go_on():

@@ -143,7 +143,11 @@ class CaseHandler:
         h.case = decision.case
         h.outbox.extend(records_of(decision, cause))
         if decision.deletions:
-            h.deletions = [deletion(d.topic, d.key, cause.recordedtime) for d in decision.deletions]
+            # Beside those of an earlier decision that were not repeated yet.
+            h.deletions = [
+                *h.deletions,
+                *(deletion(d.topic, d.key, cause.recordedtime) for d in decision.deletions),
+            ]
             h.deleted = now()
         h.unfinished = None
         h.changed = True

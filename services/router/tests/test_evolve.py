@@ -34,6 +34,8 @@ ONE_OF_EACH = [
     lifecycle.Withdrawn(Actor("resident", "resident")),
     lifecycle.Supported("p1", 1),
     lifecycle.Supervised(Actor("staff", "sue")),
+    lifecycle.Published(Actor("staff", "sue"), "w5"),
+    lifecycle.Unpublished(Actor("staff", "sue")),
     lifecycle.SeenBy(ANN),
     lifecycle.Erased(Actor("resident", "resident")),
     lifecycle.ContactRevealed(ANN),

@@ -89,6 +89,8 @@ commands: Any = st.one_of(
         st.sampled_from([None, NOISE]),
     ),
     st.builds(inbound.Supervise, staff, texts),
+    st.builds(inbound.Publish, staff, texts),
+    st.builds(inbound.Unpublish, staff),
     st.builds(inbound.RevealContact, deputies),
     st.builds(inbound.Due, st.just("resolve"), moments),
     st.builds(inbound.Review, st.just("v2")),
@@ -126,6 +128,9 @@ def sensible(case: Case | None, choice: int) -> Any:
         inbound.Resolve(me, "explained", "x", ("photo",)),
         inbound.Transfer(me, "bea"),
         inbound.Return(me, "other"),
+        inbound.Publish(tom, "redacted"),
+        inbound.Publish(tom, "redacted"),
+        inbound.Unpublish(tom),
     ]
     taken = inbound.Accept(me)
     likely: dict[str, list[Any]] = {
@@ -135,7 +140,8 @@ def sensible(case: Case | None, choice: int) -> Any:
         "in_progress": at_work,
         "resolved": [inbound.Rated(Actor("resident", "resident"), score) for score in
                      ("dissatisfied", "dissatisfied", "dissatisfied", "basically")],
-        "closed": [*[inbound.Due("resolve", MONDAY)] * 9, inbound.ErasureRequested(tom)],
+        "closed": [*[inbound.Due("resolve", MONDAY)] * 7, inbound.Publish(tom, "x"), inbound.Unpublish(tom),
+                   inbound.ErasureRequested(tom)],
     }  # fmt: skip
     return likely.get(stage, [inbound.Due("resolve", MONDAY)])[choice % len(likely.get(stage, [0]))]
 
@@ -351,6 +357,22 @@ def test_nothing_of_an_erased_opinion_is_left_to_find(history: History) -> None:
         kept -= {(d.topic, d.key) for d in decision.deletions}
         if decision.case.erased:
             assert kept == set()
+
+
+@every_history
+def test_what_is_released_is_the_last_thing_that_the_office_released_and_its_only_one(
+    history: History,
+) -> None:
+    _, decisions = told(history)
+    kept: set[str] = set()
+    for _, decision in decisions:
+        case = decision.case
+        kept |= {w.part for w in decision.words if w.kind == "published"}
+        kept -= {d.key.partition("/")[2] for d in decision.deletions}
+        assert kept == ({case.published} if case.published else set())
+        assert case.published is None or case.published in case.word_parts
+        if case.erased or case.withdrawn:
+            assert case.published is None
 
 
 @every_history

@@ -247,6 +247,8 @@ def test_only_the_resident_and_the_office_erase(actor: Actor) -> None:
         inbound.Accept(ANN),
         inbound.Assign(TOM, to="bea"),
         inbound.Supervise(SUE),
+        inbound.Publish(SUE, "x"),
+        inbound.Unpublish(SUE),
         inbound.Due("resolve", MONDAY),
         inbound.Review("v2"),
         inbound.RevealContact(ANN),

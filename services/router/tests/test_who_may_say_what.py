@@ -41,6 +41,8 @@ COMMANDS: dict[str, Any] = {
     "case.resolve": inbound.Resolve(ANN, "solved", "x"),
     "case.assign": inbound.Assign(TOM, to="cai"),
     "case.supervise": inbound.Supervise(SUE),
+    "case.publish": inbound.Publish(SUE, "x"),
+    "case.unpublish": inbound.Unpublish(SUE),
     "case.reveal_contact": inbound.RevealContact(ANN),
     "case.due": inbound.Due("resolve", MONDAY),
     "case.review": inbound.Review("v1"),
@@ -177,6 +179,8 @@ PRIVATE = "打 13800000000 找我"
         inbound.Assign(TOM, topic=PRIVATE),
         inbound.Assign(Actor("staff", PRIVATE), to="bea"),
         inbound.Supervise(SUE, to=(PRIVATE,)),
+        inbound.Publish(SUE, PRIVATE),
+        inbound.Unpublish(Actor("staff", PRIVATE)),
     ],
     ids=lambda c: type(c).__name__,
 )

@@ -11,8 +11,8 @@ Who = Literal["deputy", "staff", "resident"]
 NOBODYS_TURN = frozenset(
     {
         "clock.breached", "clock.checked", "clock.reminded", "command.refused", "contact.revealed",
-        "issue.joined", "issue.merged", "issue.surged", "opinion.seen", "opinion.supervised",
-        "opinion.supported",
+        "issue.joined", "issue.merged", "issue.surged", "opinion.published", "opinion.seen",
+        "opinion.supervised", "opinion.supported", "opinion.unpublished",
     }
 )  # fmt: skip
 

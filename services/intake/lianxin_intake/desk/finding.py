@@ -35,10 +35,10 @@ class Places:
             return self._made[1]
 
 
-def place_routes(intake: Intake, places: Places) -> APIRouter:
-    """The route for places."""
+def place_routes(intake: Intake, places: Places, asked: Buckets | None = None) -> APIRouter:
+    """The route for places. `asked`: the limit by address, where it is not the usual one."""
     routes = APIRouter(tags=["lists"])
-    asked = Buckets(ASKED_PER_S, ASKED_BURST)
+    asked = asked or Buckets(ASKED_PER_S, ASKED_BURST)
 
     @routes.get("/v1/places", responses={200: {"content": {"application/json": {"example": _EXAMPLE}}}})
     async def find(

@@ -96,7 +96,10 @@ _REQUEST = {
         "status_notes": _STRING,
         "service_name": _NULLABLE,
         "service_code": _NULLABLE,
-        "description": {"type": "null", "description": "The resident's words are private."},
+        "description": {
+            **_NULLABLE,
+            "description": "A redacted version, where one was released; the resident's words are private.",
+        },
         "requested_datetime": _NULLABLE,
         "updated_datetime": _NULLABLE,
         "expected_datetime": _NULLABLE,

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from fastapi import APIRouter
@@ -112,7 +112,8 @@ def _add_reading(routes: APIRouter, intake: Intake) -> None:
 
     @routes.get("/open311/v2/requests.{form}", openapi_extra=documentation.REQUESTS)
     async def requests(request: Request) -> Response:
-        """Where requests stand: topic, street, stage, dates and rounded coordinates, never words."""
+        """Where requests stand: topic, street, stage, dates and rounded coordinates; words where a redacted
+        version was released."""
         form, city, language = _asked(intake, request)
         query = request.query_params
         extended = asking.flag(query, "extensions")
@@ -127,7 +128,7 @@ def _add_reading(routes: APIRouter, intake: Intake) -> None:
                 raise _unknown()
         else:
             found = await _read(intake, lambda store: store.submitted_within(wanted, timelines=extended))
-        shown = [showing.request(tracked, language, city, extended=extended) for tracked in found]
+        shown = await _shown(intake, found, language, city, extended=extended)
         return answer(form, "service_requests", shown, headers=_VARIES)
 
     @routes.get("/open311/v2/requests/{service_request_id}.{form}", openapi_extra=documentation.REQUEST)
@@ -139,7 +140,7 @@ def _add_reading(routes: APIRouter, intake: Intake) -> None:
         found = await _by_id(intake, [request.path_params["service_request_id"].lower()])
         if not found:
             raise _unknown()
-        shown = [showing.request(tracked, language, city, extended=extended) for tracked in found]
+        shown = await _shown(intake, found, language, city, extended=extended)
         return answer(form, "service_requests", shown, headers=_VARIES)
 
     @routes.get("/open311/v2/tokens/{token}.{form}", openapi_extra=documentation.TOKEN)
@@ -203,6 +204,19 @@ async def _by_id(intake: Intake, ids: list[str]) -> list[Tracked]:
         if tracked is not None and tracked.opened and not tracked.erased:
             found.append(tracked)
     return found
+
+
+async def _shown(
+    intake: Intake, found: list[Tracked], language: Language, city: Snapshot, *, extended: bool
+) -> list[dict[str, Any]]:
+    """`found` as anybody may see it, with what was released of its words. Raises 503 as `_read`."""
+    released: dict[str, str] = {}
+    if any(tracked.released_words is not None for tracked in found):
+        released = await _read(intake, lambda store: store.released(found))
+    return [
+        showing.request(tracked, language, city, extended=extended, released=released.get(tracked.id))
+        for tracked in found
+    ]
 
 
 async def _read(intake: Intake, question: Callable[[TrackingStore], Awaitable[T]]) -> T:

@@ -1,5 +1,5 @@
 """An opinion as anybody may see it (design, section 5): topic, street, stage, dates, and coordinates rounded
-to 100 m. Never words, contact, deputy, grid or outcome."""
+to 100 m; words where a person has released a redacted version. Never contact, deputy, grid or outcome."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -37,8 +37,11 @@ _UPDATES: Mapping[str, tuple[str, str]] = {
 }
 
 
-def request(tracked: Tracked, language: Language, city: Snapshot, *, extended: bool) -> dict[str, Any]:
-    """One service request. `extended`: with the stage and its history, as `extensions=true` asks."""
+def request(
+    tracked: Tracked, language: Language, city: Snapshot, *, extended: bool, released: str | None = None
+) -> dict[str, Any]:
+    """One service request. `released`: its redacted words, where they are public. `extended`: with the stage
+    and its history, as `extensions=true` asks."""
     topic = city.topics.get(tracked.topic or "")
     shown: dict[str, Any] = {
         "service_request_id": tracked.id,
@@ -46,7 +49,7 @@ def request(tracked: Tracked, language: Language, city: Snapshot, *, extended: b
         "status_notes": _named(tracked.stage, language),
         "service_name": name_of(topic, language) if topic is not None else None,
         "service_code": tracked.topic,
-        "description": None,
+        "description": released,
         "agency_responsible": None,
         "service_notice": None,
         "requested_datetime": moment(tracked.submitted_at),

@@ -22,17 +22,22 @@ from lianxin_chassis.pages import (
 from lianxin_chassis.problems import ProblemError
 
 __all__ = [
-    "STATIC", "TEXTS", "Look", "PageRoute", "day", "day_and_time", "days_until", "fault_text", "look_of",
-    "message", "page", "problem_page", "text", "wants_json",
+    "STATIC", "TEXTS", "Look", "PageRoute", "day", "day_and_time", "days_until", "fault_text", "home",
+    "look_of", "message", "page", "problem_page", "text", "wants_json",
 ]  # fmt: skip
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
 # The residents' pages, and those of the desk.
-_pages = Pages(HERE, ("texts.toml", "desk.toml"), kept=("id", "code", "r"), permissions="(self)")
+_pages = Pages(HERE, ("texts.toml", "desk.toml"), kept=("id", "code", "r", "station"), permissions="(self)")
 TEXTS = _pages.texts
 text = _pages.text
 page = _pages.page
+
+
+def home(look: Look, station: str) -> str:
+    """The page of `station` as whoever comes next should find it."""
+    return Look(kiosk=look.kiosk).address(f"/s/{station}")
 
 
 def problem_page(request: Request, error: ProblemError) -> Response:

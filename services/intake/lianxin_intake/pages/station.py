@@ -15,6 +15,7 @@ from lianxin_contracts import ids
 from lianxin_contracts.registry import Snapshot, Station, Topic
 from lianxin_intake.context import Intake, json_response
 from lianxin_intake.door import Prepared, invalid
+from lianxin_intake.ground import drawing, grids_around
 from lianxin_intake.opening import address_of
 from lianxin_intake.opinion import Fault
 from lianxin_intake.pages.forms import is_multipart, key_of, read_form_with_files, require_own_page
@@ -22,6 +23,7 @@ from lianxin_intake.pages.rendering import (
     Look,
     PageRoute,
     fault_text,
+    home,
     look_of,
     message,
     page,
@@ -38,7 +40,7 @@ MAX_PHOTOS = 9
 FORM_PLACES = 6
 # The field that people don't see and simple robots fill in.
 HONEYPOT = "website"
-_PLAIN = ("text", "topic", "address")
+_PLAIN = ("text", "topic", "address", "grid")
 _CONTACT = ("name", "phone", "email")
 # Beside these the resident's own words are kept in the page that is shown again.
 _RETRIED = {
@@ -61,13 +63,13 @@ def station_page_routes(intake: Intake, secret: bytes) -> APIRouter:
     async def show(request: Request) -> Response:
         """The page, empty."""
         city = city_of(intake.registry)
-        return _form(request, tokens, city, _station(request, city), {}, ids.fresh())
+        return _form(request, tokens, city, station_of(request, city), {}, ids.fresh())
 
     @routes.post("/s/{station}")
     async def send(request: Request) -> Response:
         """Take in what the page sends: 303 to the page that follows it, or 202 for our script."""
         city = city_of(intake.registry)
-        station = _station(request, city)
+        station = station_of(request, city)
         require_own_page(request, intake.public_url)
         _require_post(intake, request)
         with intake.photos.place(FORM_PLACES if is_multipart(request) else 0):
@@ -81,7 +83,7 @@ def station_page_routes(intake: Intake, secret: bytes) -> APIRouter:
             prepared = await _take_in(intake, tokens, city, station, fields, files, request)
         except ProblemError as error:
             return _refused(request, tokens, city, station, fields, error)
-        address = look_of(request).address(f"/t/{prepared.code}", id=prepared.id)
+        address = _receipt(request, station, prepared)
         if wants_json(request):
             return json_response(202, {"tracking_code": prepared.code, "page": address})
         return RedirectResponse(address, 303, {"Referrer-Policy": "no-referrer", "Cache-Control": "no-store"})
@@ -159,6 +161,14 @@ def _too_many_posts(wait: float) -> ProblemError:
     )
 
 
+def _receipt(request: Request, station: Station, prepared: Prepared) -> str:
+    """Where the sender is led: to the page that follows it, at a kiosk to the slip, which leads back."""
+    look = look_of(request)
+    if look.kiosk:
+        return look.address(f"/t/{prepared.code}/slip", id=prepared.id, station=station.id)
+    return look.address(f"/t/{prepared.code}", id=prepared.id)
+
+
 def page_caller(city: Snapshot) -> Caller:
     """Who speaks by a page: the channel of kind `page`; needs no key. Raises 503 where the city has none."""
     channels = sorted((c for c in city.channels.values() if c.kind == "page"), key=lambda c: c.id)
@@ -182,13 +192,13 @@ def body_of(fields: dict[str, str], station: str, language: str) -> dict[str, An
     contact = {name: fields[name] for name in _CONTACT if name in fields}
     if contact:
         body["contact"] = contact
-    point = _point(fields)
+    point = point_of(fields)
     if point is not None:
         body["location"] = point
     return body
 
 
-def _point(fields: dict[str, str]) -> dict[str, float] | None:
+def point_of(fields: dict[str, str]) -> dict[str, float] | None:
     """What the phone's positioning gave, degrees of WGS-84; a value that is no number is left out: the words
     and the station still say where."""
     try:
@@ -198,7 +208,8 @@ def _point(fields: dict[str, str]) -> dict[str, float] | None:
     return {"lat": lat, "lon": lon} if math.isfinite(lat) and math.isfinite(lon) else None
 
 
-def _station(request: Request, city: Snapshot) -> Station:
+def station_of(request: Request, city: Snapshot) -> Station:
+    """The station that the address names. Raises 404 for one that the city doesn't have."""
     station = city.stations.get(str(request.path_params["station"]))
     if station is None:
         raise ProblemError(404, "no_station", "There is no such station", "See GET /v1/stations.")
@@ -232,6 +243,7 @@ def _form(
 ) -> Response:
     look = look_of(request)
     wrong = mistakes(error, look) if error is not None else {}
+    around = grids_around(city, station)
     return page(
         "station.html",
         request,
@@ -245,6 +257,9 @@ def _form(
         given=fields,
         topics=topic_groups(city, look),
         mistakes=wrong,
+        around=around,
+        drawn=drawing(around[:1]) is not None,
+        home=home(look, station.id),
         # What is wrong must not lie folded away.
         unfolded=bool(wrong.keys() & {"topic", "contact", *_CONTACT}),
         message=message(error, look.language) if error is not None else None,

@@ -43,8 +43,8 @@ def tracking_page_routes(intake: Intake) -> APIRouter:
     @routes.get("/t/{code}")
     async def follow(request: Request) -> Response:
         """Where the opinion stands, newest first."""
-        code = _code(request)
-        id_ = await _opinion(intake, request, code)
+        code = code_of(request)
+        id_ = await opened_by(intake, request, code)
         if id_ is None:
             return page("unknown.html", request, status=404, code=shown(code))
         intake.opening.require_use(id_, "read")
@@ -66,6 +66,7 @@ def tracking_page_routes(intake: Intake) -> APIRouter:
             ),
             said=request.query_params.get("said", ""),
             key=ids.fresh(),
+            slip=look_of(request).address(f"/t/{shown(code)}/slip", id=id_),
         )
 
     @routes.post("/t/{code}/rating")
@@ -101,7 +102,7 @@ def shown(plain: str) -> str:
     return f"{plain[:4]}-{plain[4:8]}-{plain[8:]}"
 
 
-def _code(request: Request) -> str:
+def code_of(request: Request) -> str:
     """The code in the address, normalised. Raises 404 for what is no code."""
     plain = normalised(str(request.path_params["code"]))
     if plain is None:
@@ -114,7 +115,7 @@ def _code(request: Request) -> str:
     return plain
 
 
-async def _opinion(intake: Intake, request: Request, code: str) -> str | None:
+async def opened_by(intake: Intake, request: Request, code: str) -> str | None:
     """The opinion that `code` opens, None where none is known (yet). An address with `?id=`, as the receipt's
     has it, needs no database to be sure. Raises 429 for an address that guessed too often."""
     intake.opening.require_guesses(request)
@@ -132,8 +133,8 @@ async def _said(
     intake: Intake, request: Request, fields: dict[str, str], type_: str, said: Struct, what: Said
 ) -> Response:
     """Publish it and go back to the page. Raises 404 for a code that opens nothing, 422 without a key."""
-    code = _code(request)
-    id_ = await _opinion(intake, request, code)
+    code = code_of(request)
+    id_ = await opened_by(intake, request, code)
     if id_ is None:
         raise ProblemError(404, "unknown_code", "No opinion is known under this code", "Check the code.")
     key = key_of(fields)

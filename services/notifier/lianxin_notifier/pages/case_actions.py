@@ -90,8 +90,14 @@ class _Forms:
 
     def of_staff(self, person: Person) -> list[Form]:
         forms: list[Form] = []
-        if self._opinion.stage not in _OPEN:
-            return forms
+        if self._opinion.stage in _OPEN:
+            forms += self._deciding(person)
+        if not self._opinion.erased and person.may("staff", "supervisor"):
+            forms += self._releasing()
+        return forms
+
+    def _deciding(self, person: Person) -> list[Form]:
+        forms: list[Form] = []
         if person.may("staff"):
             topics = [
                 (topic.id, topic_name(topic.id, self._language, self._city))
@@ -108,6 +114,10 @@ class _Forms:
         if person.may("supervisor", "administrator"):
             forms.append(self._form("supervise", self._text("field.note", required=False), main=not forms))
         return forms
+
+    def _releasing(self) -> list[Form]:
+        publish = self._form("publish", self._text("field.publish"), hint="hint.publish")
+        return [publish, self._form("unpublish")] if self._file.released else [publish]
 
     def _handling(self) -> list[Form]:
         paused = self._file.paused is not None

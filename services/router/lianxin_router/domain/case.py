@@ -47,6 +47,7 @@ class Case(Struct, frozen=True, kw_only=True):
 
     `opened` is None for an id of which only refusals are known: nobody has submitted it (`stage` is then
     `submitted`, and nothing but a submission is accepted). `updated` is the time of the latest event.
+    `published` is the part that the office has released for anybody to read, None where it has not.
     `first_issue` and `issue_grid`: the issue that it joined first, and in which grid that was.
     """
 
@@ -58,6 +59,7 @@ class Case(Struct, frozen=True, kw_only=True):
     readable: bool = True
     replayed: bool = False
     erased: bool = False
+    withdrawn: bool = False
     digest: str = ""
     kind: CaseKind = "opinion"
     channel: str = ""
@@ -66,6 +68,7 @@ class Case(Struct, frozen=True, kw_only=True):
     has_contact: bool = False
     word_parts: tuple[str, ...] = ()
     contact_parts: tuple[str, ...] = ()
+    published: str | None = None
 
     grid: str | None = None
     street: str | None = None

@@ -90,6 +90,8 @@ _HANDLERS: dict[str, Handler] = {
     "case.resolve": deputies.resolve,
     "case.assign": office.assign,
     "case.supervise": office.supervise,
+    "case.publish": office.publish,
+    "case.unpublish": office.unpublish,
     "case.reveal_contact": deputies.reveal_contact,
     "case.review": office.review,
     "case.merge": office.merge,

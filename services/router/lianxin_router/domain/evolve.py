@@ -27,7 +27,7 @@ def evolve(case: Case | None, event: Event) -> Case:
     changes = _CHANGES[type(event.data)](known, event.data, event.time)
     part = getattr(event.data, "words", None)
     if part is not None:
-        changes["word_parts"] = (*known.word_parts, part)
+        changes["word_parts"] = (*changes.get("word_parts", known.word_parts), part)
     sequence = known.sequence + 1 if event.sequence is None else event.sequence
     # What was said of an id before anybody submitted it holds up nothing that follows.
     updated = event.time if known.opened is None else max(known.updated, event.time)
@@ -201,6 +201,24 @@ def _supported(case: Case, data: lifecycle.Supported, at: datetime) -> Changes:
     return changes
 
 
+def _published(case: Case, data: lifecycle.Published, at: datetime) -> Changes:
+    return _nothing_released(case) | {"published": data.words}
+
+
+def _unpublished(case: Case, data: lifecycle.Unpublished, at: datetime) -> Changes:
+    return _nothing_released(case)
+
+
+def _withdrawn(case: Case, data: lifecycle.Withdrawn, at: datetime) -> Changes:
+    return _nothing_released(case) | {"withdrawn": True}
+
+
+def _nothing_released(case: Case) -> Changes:
+    """Whatever takes a release back deletes its words, so that the case need not remember their part."""
+    parts = tuple(part for part in case.word_parts if part != case.published)
+    return {"published": None, "word_parts": parts}
+
+
 def _seen(case: Case, data: lifecycle.SeenBy, at: datetime) -> Changes:
     return {"seen": True}
 
@@ -210,6 +228,7 @@ def _erased(case: Case, data: lifecycle.Erased, at: datetime) -> Changes:
         "erased": True,
         "has_contact": False,
         "word_parts": (),
+        "published": None,
         "contact_parts": (),
         "supporters": frozenset(),
     }
@@ -267,9 +286,11 @@ _CHANGES: dict[type[msgspec.Struct], Callable[[Case, Any, datetime], Changes]] =
     lifecycle.Rated: _rated,
     lifecycle.Reopened: _reopened,
     lifecycle.Closed: _closed,
-    lifecycle.Withdrawn: _nothing,
+    lifecycle.Withdrawn: _withdrawn,
     lifecycle.Supported: _supported,
     lifecycle.Supervised: _nothing,
+    lifecycle.Published: _published,
+    lifecycle.Unpublished: _unpublished,
     lifecycle.SeenBy: _seen,
     lifecycle.Erased: _erased,
     lifecycle.ContactRevealed: _nothing,

@@ -37,6 +37,8 @@ ALLOWED: dict[str, tuple[Stage, ...]] = {
     "case.resolve": HANDLED,
     "case.assign": OPEN,
     "case.supervise": OPEN,
+    "case.publish": ANY,
+    "case.unpublish": ANY,
     "case.reveal_contact": WITH_ASSIGNEE,
     "case.due": ANY,
     "case.review": ANY,

@@ -1,5 +1,5 @@
-"""What the congress's office does: decide who holds a case, and press for one; and what the router itself
-does when the city changes or two issues turn out to be one."""
+"""What the congress's office does: decide who holds a case, press for one, and release words; and what the
+router itself does when the city changes or two issues turn out to be one."""
 # ruff: noqa: ARG001  (the functions share one signature, so that a table can hold them)
 
 from lianxin_contracts import inbound, lifecycle
@@ -46,6 +46,36 @@ def supervise(story: Story, said: inbound.Supervise, context: Context) -> Refuse
     part = story.write("supervise", said.text, said.actor)
     receivers = tuple(dict.fromkeys((*responsible(case, context), *said.to)))
     story.tell(lifecycle.Supervised(said.actor, part, receivers))
+    return None
+
+
+def publish(story: Story, said: inbound.Publish, context: Context) -> Refused | None:
+    """公开: anybody may read the redacted text of `said` from now on, in place of what was released before.
+    What a resident took back is not released."""
+    case = story.case
+    if why := _not_in_office(case, said.actor, ("triage", "supervisor"), context):
+        return why
+    if case.withdrawn:
+        return refused("withdrawn")
+    if not case.readable:
+        return refused("unreadable")
+    part = story.write("published", said.text, said.actor)
+    if part is None:
+        return refused("text_needed")
+    story.delete_released()
+    story.tell(lifecycle.Published(said.actor, part))
+    return None
+
+
+def unpublish(story: Story, said: inbound.Unpublish, context: Context) -> Refused | None:
+    """撤回公开: the released words are deleted."""
+    case = story.case
+    if why := _not_in_office(case, said.actor, ("triage", "supervisor"), context):
+        return why
+    if case.published is None:
+        return refused("not_published")
+    story.delete_released()
+    story.tell(lifecycle.Unpublished(said.actor))
     return None
 
 

@@ -27,10 +27,11 @@ def support(story: Story, said: inbound.Supported, context: Context) -> Refused 
 
 
 def withdraw(story: Story, said: inbound.Withdrawn, context: Context) -> Refused | None:
-    """The resident takes the opinion back, and the case is closed. Not once it is resolved: then the resident
-    is asked to judge, and nobody should be talked out of that."""
+    """The resident takes the opinion back: the case is closed, and what was released of it is deleted. Not
+    once it is resolved: then the resident is asked to judge, and nobody should be talked out of that."""
     if not _may_withdraw(story.case, said.actor):
         return refused("not_allowed", actor=said.actor.kind)
+    story.delete_released()
     story.tell(lifecycle.Withdrawn(as_recorded(said.actor), responsible(story.case, context)))
     story.tell(lifecycle.Closed("withdrawn"))
     return None

@@ -200,6 +200,12 @@ class Story:
         """Add a sealed contact to be published before the events."""
         self._contacts.append(SealedContact(self.cause.subject, part, sealed))
 
+    def delete_released(self) -> None:
+        """Mark for deletion what the office has released of the opinion's words, if anything."""
+        case = self.case
+        if case.published is not None:
+            self._deletions.append(Deletion(topics.WORDS, part_key(case.id, case.published)))
+
     def delete_everything_said(self) -> None:
         """Mark every word and contact of the case for deletion."""
         case = self.case

@@ -6,16 +6,22 @@
   const draftName = 'lianxin.draft.' + form.dataset.station;
   const outboxName = 'lianxin.outbox.' + form.dataset.station;
   // The contact is in no draft: whoever opens the page on this device next does not see it.
-  const drafted = ['text', 'address', 'topic', 'lat', 'lon', 'key'];
+  const drafted = ['text', 'address', 'topic', 'grid', 'lat', 'lon', 'key'];
+  const lasting = !('kiosk' in form.dataset); // a device of many people keeps nothing of one (kiosk.js)
+  const announce = (name, detail) => form.dispatchEvent(new CustomEvent(name, { detail, cancelable: true }));
   const message = document.getElementById('message');
+  // At a kiosk there are none: a device that many people use shows nobody's pictures.
+  const photos = typeof lianxinPhotos === 'undefined' ? { sent: async () => ({ ids: '' }), clear: async () => {} } : lianxinPhotos;
   const send = document.getElementById('send');
   let busy = false;
   let again = 0;
 
   function stored(name) {
+    if (!lasting) return null;
     try { return JSON.parse(localStorage.getItem(name)); } catch { return null; }
   }
   function store(name, value) {
+    if (!lasting) return false;
     try {
       if (value === null) localStorage.removeItem(name);
       else localStorage.setItem(name, JSON.stringify(value));
@@ -67,11 +73,11 @@
     tell(form.dataset.sending, '');
     let answer = null;
     try {
-      const photos = await lianxinPhotos.sent(waiting);
-      answer = photos.refused || await fetch(form.action, {
+      const sent = await photos.sent(waiting);
+      answer = sent.refused || await fetch(form.action, {
         method: 'POST',
         headers: { Accept: 'application/json' },
-        body: new URLSearchParams({ ...waiting, attachments: photos.ids }),
+        body: new URLSearchParams({ ...waiting, attachments: sent.ids }),
         signal: AbortSignal.timeout(20000),
       });
     } catch { /* no connection, or none that lasts: told below */ }
@@ -82,8 +88,8 @@
       pending = null;
       store(outboxName, null);
       store(draftName, null);
-      await lianxinPhotos.clear();
-      location.assign(body.page);
+      await photos.clear();
+      if (announce('accepted', body)) location.assign(body.page);
       return;
     }
     if (answer && answer.status === 403 && body.page_token) {
@@ -95,6 +101,11 @@
       return;
     }
     if (!answer || answer.status === 503 || answer.status === 429) {
+      if (!announce('unsent', waiting)) {
+        pending = null;
+        send.disabled = false;
+        return;
+      }
       const wait = answer ? Number(answer.headers.get('Retry-After')) || 5 : 15;
       later(wait, answer ? form.dataset.busy : form.dataset.waiting);
       return;
@@ -130,6 +141,7 @@
         form.elements.lon.value = found.coords.longitude.toFixed(6);
         here.disabled = false;
         tell(form.dataset.found, 'good');
+        announce('placed');
         store(draftName, fields(drafted));
       }, () => {
         here.disabled = false;

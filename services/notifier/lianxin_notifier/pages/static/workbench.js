@@ -30,6 +30,7 @@
         const chosen = document.activeElement?.closest?.('[data-id]')?.dataset.id;
         try { await again(location.href); } catch { return; }
         live.textContent = said.arrived;
+        setTimeout(() => { if (live.textContent === said.arrived) live.textContent = ''; }, 5000);
         if (chosen) document.querySelector(`[data-id="${chosen}"] a`)?.focus();
       }, 30);
     });
@@ -62,8 +63,9 @@
     pending.textContent = text;
   }
 
+  // By attribute: a field of the form is named "action" and hides the property.
   function send(form, fields, keepalive) {
-    return fetch(form.action, { method: 'POST', body: fields, headers: { Accept: 'application/json' }, keepalive });
+    return fetch(form.getAttribute('action'), { method: 'POST', body: fields, headers: { Accept: 'application/json' }, keepalive });
   }
 
   async function outcome(command) {
