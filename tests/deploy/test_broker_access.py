@@ -172,6 +172,7 @@ def containers(broker: SecuredKafka, database: Database, tmp_path: Path) -> Iter
                 "LIANXIN_MONGO_URL": database.url,
                 "LIANXIN_HTTP_PORT": str(port),
                 "LIANXIN_SMTP_HOST": "",
+                "LIANXIN_MAIL_PORT": "0",
             }
             spawned.append(Spawned([sys.executable, "-m", module], tmp_path / f"{name}.log", told))
             addresses[name] = f"http://127.0.0.1:{port}"

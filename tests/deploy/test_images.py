@@ -25,6 +25,7 @@ ENTRIES = {
 AWAY = {
     "LIANXIN_KAFKA_BOOTSTRAP": "127.0.0.1:1",
     "LIANXIN_MONGO_URL": "mongodb://127.0.0.1:1",
+    "LIANXIN_MAIL_PORT": "0",
     "LIANXIN_TRACKING_SECRET": "sixteen or more characters",
     "LIANXIN_ISSUE_SECRET": "sixteen or more characters",
     "LIANXIN_CONTACT_PUBLIC_KEY": "2zEvWWbUpLSwEZCDDGm4rsJxkGcFvNmVxkXxEFXHvhk=",
