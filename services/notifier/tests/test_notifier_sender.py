@@ -104,8 +104,6 @@ class Dropped(Queue):
     async def forgotten(self, alert: str) -> bool:
         return True
 
-    async def ended(self, alert: str, status: Any) -> None: ...
-
     async def ended(self, alert: str, status: str) -> None: ...
 
 
