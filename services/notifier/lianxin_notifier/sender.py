@@ -202,7 +202,6 @@ class Sender:
             status, error = "dead", f"{error}; the database was dropped before the next attempt"
         await self._publish(replace(claimed, status=status, error=error))
         await patiently(lambda: self._store.ended(claimed.due.alert, status))
-        await patiently(lambda: self._store.ended(claimed.due.alert, status))
 
     async def _record(self, done: Claimed) -> None:
         await self._publish(done)
