@@ -150,6 +150,15 @@ def test_a_refusal_is_explained_in_words_and_what_was_typed_stays(
     expect(page.locator("#pending")).to_contain_text("需要附证明材料")
     expect(page.get_by_label("给居民的答复")).to_have_value("已经修好")
     picture(page, "refused")
+    # The next try is another command, not a repeat of the one that was refused.
+    page.get_by_label("给居民的答复").fill("已经修好，照片随后附上")
+    page.get_by_role("button", name="办结").click()
+
+    def again() -> bool:
+        said = [e for e in read_all(city_broker.bootstrap, topics.INBOUND) if e.subject == case.opinion]
+        return len({e.id for e in said if e.type == "case.resolve"}) == 2
+
+    aside(lambda: eventually(again))
 
 
 def test_the_contact_is_shown_once_it_is_on_record(

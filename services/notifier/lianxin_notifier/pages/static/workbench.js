@@ -68,6 +68,15 @@
     return fetch(form.getAttribute('action'), { method: 'POST', body: fields, headers: { Accept: 'application/json' }, keepalive });
   }
 
+  // A random UUID; `crypto.randomUUID` is there on https alone.
+  function fresh() {
+    const bytes = crypto.getRandomValues(new Uint8Array(16));
+    bytes[6] = (bytes[6] & 0x0f) | 0x40;
+    bytes[8] = (bytes[8] & 0x3f) | 0x80;
+    const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+    return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+  }
+
   async function outcome(command) {
     const address = `/inbox/commands/${command}${location.search.includes('lang=en') ? '?lang=en' : ''}`;
     for (let tries = 0; tries < 40; tries += 1) {
@@ -90,7 +99,13 @@
       const told = await answer.json();
       if (answer.ok) {
         const became = await outcome(told.command_id);
-        if (became?.status === 'refused') { show(`${title}：${became.text}`, 'bad'); open(form, true); return; }
+        if (became?.status === 'refused') {
+          show(`${title}：${became.text}`, 'bad');
+          open(form, true);
+          // What was refused is decided; the next try is another command.
+          form.querySelector('[name=key]').value = fresh();
+          return;
+        }
         history.replaceState(null, '', told.page);
         await again(told.page);
         show('', '');
