@@ -11,6 +11,7 @@ from lianxin_chassis.problems import ProblemError
 from lianxin_contracts.registry import Snapshot
 from lianxin_intake.context import Intake, json_response
 from lianxin_intake.desk.places import MAX_QUERY, Match, PlaceFinder
+from lianxin_intake.documentation import problems
 from lianxin_intake.opening import address_of
 from lianxin_intake.rates import Buckets, retry_after
 from lianxin_intake.rights import city_of
@@ -40,7 +41,13 @@ def place_routes(intake: Intake, places: Places, asked: Buckets | None = None) -
     routes = APIRouter(tags=["lists"])
     asked = asked or Buckets(ASKED_PER_S, ASKED_BURST)
 
-    @routes.get("/v1/places", responses={200: {"content": {"application/json": {"example": _EXAMPLE}}}})
+    @routes.get(
+        "/v1/places",
+        responses={
+            200: {"content": {"application/json": {"example": _EXAMPLE}}},
+            **{int(status): extra for status, extra in problems(429, 503).items()},
+        },
+    )
     async def find(
         request: Request,
         q: Annotated[
