@@ -101,7 +101,7 @@ def test_a_resident_scans_follows_rates_dissatisfied_and_sees_who_has_it_again(
     assert office.public() is None
     office.act("publish", OFFICE, text=REDACTED)
     eventually(lambda: office.public() == REDACTED, PATIENCE_S)
-    office.act("resolve", deputy, outcome="solved", text="已换新灯，今晚会亮。", evidence=["photo-1"])
+    office.act("resolve", deputy, outcome="solved", text="已换新灯，今晚会亮。")
     look_until(page, "已换新灯，今晚会亮。")
     look_until(page, "已隐去个人信息，公开如下")
     expect(page.get_by_role("heading", name="已办结，请您评价")).to_be_visible()
