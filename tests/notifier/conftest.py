@@ -18,7 +18,13 @@ from tests.support.smtp import SmtpServer
 DATABASE = "notifier_shared"
 WEBHOOK_SECRET = "a webhook secret"
 # Retries within seconds, so that tests see them; a lease that outlasts an attempt.
-QUICK = {"retry_first_s": "0.2", "retry_longest_s": "1", "attempt_deadline_s": "3", "delivery_lease_s": "4"}
+QUICK = {
+    "retry_first_s": "0.2",
+    "retry_longest_s": "1",
+    "attempt_deadline_s": "3",
+    "delivery_lease_s": "4",
+    "breaker_rest_s": "0.5",
+}
 
 
 @pytest.fixture(scope="package")

@@ -12,9 +12,9 @@ from lianxin_chassis.database import close_database, open_database, open_databas
 from lianxin_chassis.marks import MARK, Lost
 from lianxin_chassis.settings import Settings
 from lianxin_contracts import ids, inbound, words
-from lianxin_contracts.deliveries import Delivery, InboxEntry
+from lianxin_contracts.deliveries import Delivery, DeliveryStatus, InboxEntry
 from lianxin_notifier.alerts import Due
-from lianxin_notifier.delivery_store import DeliveryStore
+from lianxin_notifier.delivery_store import DeliveryStore, Status
 from lianxin_notifier.inbox import Alert, CommandResult, Opinion, Seat
 from lianxin_notifier.ledger import LOG, RECEIVERS, NumberLedger
 from lianxin_notifier.store import ProjectionStore
@@ -283,6 +283,45 @@ class TestDeliveries:
         begun = await deliveries.begin(third, later, 30)
         assert begun is not None
         assert (begun.due.attempt, begun.due.repeated) == (3, True)
+
+    async def test_what_was_given_up_is_listed_and_attempted_once_more(
+        self, deliveries: DeliveryStore
+    ) -> None:
+        await deliveries.queue([due("a"), due("b")], AT)
+        for claimed in await deliveries.claim("mail", 9, AT, 40.0):
+            begun = await deliveries.begin(claimed, AT, 40.0)
+            assert begun is not None
+            status: Status = "dead" if claimed.due.alert == "a" else "sent"
+            done = await deliveries.finish(begun, status, "smtp 550")
+            assert done is not None
+            await deliveries.recorded(done)
+        (letter,) = await deliveries.dead_letters(None, 10)
+        assert (letter.alert, letter.error, letter.attempt, letter.whole) == ("a", "smtp 550", 1, True)
+        assert await deliveries.dead_letters("sms", 10) == []
+        assert await deliveries.revive(AT, channel="sms") == 0
+        assert await deliveries.revive(AT, alerts=["a", "b"]) == 1
+        (again,) = await deliveries.claim("mail", 9, AT, 40.0)
+        assert (again.due.alert, again.status, again.due.attempt) == ("a", "failed", 1)
+        assert await deliveries.dead_letters(None, 10) == []
+
+    async def test_what_the_log_alone_knows_gets_an_end_when_it_is_due_and_is_never_attempted(
+        self, deliveries: DeliveryStore
+    ) -> None:
+        def step(alert: str, status: DeliveryStatus) -> tuple[Delivery, datetime]:
+            return Delivery(alert, "e", "o", "D1", "mail", status, 2), AT
+
+        later = AT + timedelta(seconds=40)
+        await deliveries.restore([step("a", "failed"), step("b", "attempting"), step("c", "failed")], later)
+        await deliveries.restore([step("c", "sent")], later)
+        assert await deliveries.without_end(AT, 10) == []
+        assert {d.alert for d in await deliveries.without_end(later, 10)} == {"a", "b"}
+        assert await deliveries.claim("mail", 9, later, 40.0) == []
+        await deliveries.ended("a", "dead")
+        await deliveries.ended("b", "dead")
+        assert await deliveries.without_end(later, 10) == []
+        letters = await deliveries.dead_letters("mail", 10)
+        assert {(one.alert, one.whole) for one in letters} == {("a", False), ("b", False)}
+        assert await deliveries.revive(later) == 0
 
     async def test_an_attempt_that_was_not_made_counts_as_none(self, deliveries: DeliveryStore) -> None:
         await deliveries.queue([due("a")], AT)

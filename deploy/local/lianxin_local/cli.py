@@ -37,6 +37,7 @@ ELSEWHERE = {
     "topics": "lianxin_local.topics_command:topics",
     "route": "lianxin_local.route_command:route",
     "rebuild": "lianxin_local.rebuild_command:rebuild",
+    "alert": "lianxin_local.alert_command:alert",
     "dlq": "lianxin_local.dlq_command:dlq",
     "report": "lianxin_local.report_command:report",
 }

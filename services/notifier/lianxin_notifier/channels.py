@@ -1,6 +1,7 @@
 """Every outside channel as it is set up here: from settings to one sender each."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 
 from lianxin_contracts import ids
 from lianxin_contracts.registry import Snapshot
@@ -12,6 +13,7 @@ from lianxin_notifier.channel_webhook import WebhookSettings, WebhookSlot
 from lianxin_notifier.delivery_store import DeliveryStore
 from lianxin_notifier.posting import Allowed, Poster
 from lianxin_notifier.projector import Publishes
+from lianxin_notifier.protection import Guard
 from lianxin_notifier.retrying import RetryPolicy
 from lianxin_notifier.sender import Sender, Slot, Timing
 from lianxin_notifier.settings import NotifierSettings
@@ -30,12 +32,25 @@ def senders_of(
         RetryPolicy(settings.retry_first_s, settings.retry_longest_s, settings.attempts_limit),
     )
     slots = slots_of(settings, city)
-    return [Sender(kind, slots.get(kind, ()), store, publisher, timing) for kind in OUTSIDE]
+    return [
+        Sender(kind, slots.get(kind, ()), store, publisher, timing, _guard(kind, settings))
+        for kind in OUTSIDE
+    ]
 
 
 def slots_of(settings: NotifierSettings, city: City) -> Mapping[Outside, Sequence[Slot]]:
     """The connections of every channel that is set up."""
     return {"mail": _mail(settings, city), "webhook": _webhook(settings), **_by_http(settings, city)}
+
+
+def _guard(kind: Outside, settings: NotifierSettings) -> Guard:
+    per_minute = {
+        "mail": settings.mail_per_minute,
+        "sms": settings.sms_per_minute,
+        **dict.fromkeys(ROBOTS, settings.robot_per_minute),
+    }
+    rest = timedelta(seconds=settings.breaker_rest_s)
+    return Guard(kind, settings.breaker_failures, rest, per_minute.get(kind, 0))
 
 
 def _mail(settings: NotifierSettings, city: City) -> Sequence[Slot]:

@@ -44,6 +44,20 @@ class Claimed(Struct, frozen=True, kw_only=True):
     retry_at: Moment | None = None
 
 
+class DeadLetter(Struct, frozen=True, kw_only=True):
+    """A delivery that was given up. `whole` is false where it is known from its records alone, so that it
+    can't be attempted again."""
+
+    alert: str
+    channel: str
+    receiver: str
+    opinion: str
+    raised: Moment
+    attempt: int
+    error: str | None
+    whole: bool
+
+
 class DeliveryStore:
     """Raises PyMongo's errors, and `Lost` where the collection was dropped."""
 
@@ -54,6 +68,7 @@ class DeliveryStore:
     async def prepare(self) -> None:
         """Make the indexes. May be called again."""
         await self._deliveries.create_index([("kind", 1), ("due_at", 1)], name="kind_due", sparse=True)
+        await self._deliveries.create_index([("status", 1), ("raised", -1)], name="status_raised")
 
     async def state(self) -> str | None:
         """`built`, `building`, or None where the collection was dropped."""
@@ -219,6 +234,29 @@ class DeliveryStore:
             ],
         )
 
+    async def dead_letters(self, channel: str | None, limit: int) -> list[DeadLetter]:
+        """What was given up by `channel` (None: by any), the newest first, at most `limit`."""
+        condition: Document = {"status": "dead", "due_at": {"$exists": False}}
+        if channel is not None:
+            condition["$or"] = [{"kind": channel}, {"record.channel": channel}]
+        found = await self._deliveries.find(condition).sort([("raised", -1)]).limit(limit).to_list(limit)
+        return [_dead_letter(document) for document in found]
+
+    async def revive(
+        self, now: datetime, *, channel: str | None = None, alerts: Sequence[str] | None = None
+    ) -> int:
+        """Have what was given up attempted once more: `alerts`, or all; by `channel`, or by any. Returns how
+        many. What is known from its records alone stays as it is."""
+        condition: Document = {"status": "dead", "due_at": {"$exists": False}, "kind": {"$ne": RESTORED}}
+        if channel is not None:
+            condition["kind"] = channel
+        if alerts is not None:
+            condition["_id"] = {"$in": list(alerts)}
+        done = await self._deliveries.update_many(
+            condition, {"$set": {"status": "failed", "due_at": now}, "$inc": {"version": 1}}
+        )
+        return int(done.modified_count)
+
     async def without_end(self, now: datetime, limit: int) -> list[Delivery]:
         """The last records, at most `limit`, of deliveries that were restored and lack an end on the log."""
         found = self._deliveries.find({"kind": RESTORED, "due_at": {"$lte": now}}, {"record": 1})
@@ -248,6 +286,20 @@ def _fields(due: Due) -> dict[str, Any]:
 def _builtins(value: Struct) -> dict[str, Any]:
     fields: dict[str, Any] = msgspec.to_builtins(value, builtin_types=(datetime,))
     return fields
+
+
+def _dead_letter(document: Document) -> DeadLetter:
+    whole = document["kind"] != RESTORED
+    return DeadLetter(
+        alert=document["_id"],
+        channel=document["kind"] if whole else document["record"]["channel"],
+        receiver=document["receiver"],
+        opinion=document["opinion"],
+        raised=document["raised"],
+        attempt=document["attempt"],
+        error=document.get("error"),
+        whole=whole,
+    )
 
 
 def _claimed(document: Document) -> Claimed:

@@ -20,3 +20,8 @@ REPEATED = Counter(
     ["channel"],
 )
 OPEN_STREAMS = Gauge("lianxin_alert_streams", "Open streams of alerts on this instance")
+RESTING = Gauge(
+    "lianxin_alert_breakers_open",
+    "Open breakers on this worker, by channel: after many errors in a row it is tried now and then only",
+    ["channel"],
+)

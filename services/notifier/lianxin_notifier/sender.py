@@ -21,8 +21,9 @@ from lianxin_chassis.outages import Outage, outage
 from lianxin_chassis.patience import patiently
 from lianxin_notifier.alerts import Due, Outside, attempt_record
 from lianxin_notifier.delivery_store import Claimed, DeliveryStore, Status
-from lianxin_notifier.metric_names import DELIVERIES, REPEATED
+from lianxin_notifier.metric_names import DELIVERIES, REPEATED, RESTING
 from lianxin_notifier.projector import Publishes
+from lianxin_notifier.protection import Guard
 from lianxin_notifier.retrying import Outcome, RetryPolicy
 
 log = get_logger(__name__)
@@ -62,6 +63,7 @@ class Sender:
         store: DeliveryStore,
         publisher: Publishes,
         timing: Timing,
+        guard: Guard | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._kind = kind
@@ -69,6 +71,7 @@ class Sender:
         self._store = store
         self._publisher = publisher
         self._timing = timing
+        self._guard = guard or Guard(kind, failures=1_000_000, rest=timedelta(0))
         self._now = now
         self._news = asyncio.Event()
         self._claimed: asyncio.Queue[Claimed] = asyncio.Queue()
@@ -116,6 +119,9 @@ class Sender:
             while self._claimed.qsize() >= at_once // 2:
                 self._taken.clear()
                 await self._taken.wait()
+            if rest := self._guard.resting(self._now()):
+                await asyncio.sleep(min(LOOK_EVERY_S, rest.total_seconds()))
+                continue
             self._news.clear()
             found = await patiently(
                 lambda: self._store.claim(self._kind, at_once, self._now(), self._timing.lease_s)
@@ -148,10 +154,16 @@ class Sender:
         if slot is None:
             await self._conclude(claimed, "skipped", error="channel not set up")
             return
+        if wait := self._guard.enter(claimed.due, self._now()):
+            until = self._now() + wait
+            await patiently(lambda: self._store.release([claimed], until))
+            return
         begun = await self._begin(claimed)
         if begun is None:
             return
         outcome = await _attempt(slot, begun.due)
+        self._guard.note(begun.due, outcome, self._now())
+        RESTING.labels(self._kind).set(self._guard.open)
         retry_at = None
         if outcome.result == "retry":
             now = self._now()

@@ -62,6 +62,13 @@ class NotifierSettings(Settings):
     retry_longest_s: float = Field(default=3600.0, gt=0)
     # With the defaults the last attempt is made after about 14 hours.
     attempts_limit: int = Field(default=20, ge=1)
+    # After so many passing errors in a row a channel (a webhook's host) is tried only once each `rest`, seconds.
+    breaker_failures: int = Field(default=10, ge=1)
+    breaker_rest_s: float = Field(default=30.0, gt=0)
+    # Attempts a minute of one worker; each robot for itself (WeCom and DingTalk allow 20). 0: no limit.
+    mail_per_minute: int = Field(default=0, ge=0)
+    sms_per_minute: int = Field(default=0, ge=0)
+    robot_per_minute: int = Field(default=20, ge=0)
     # A rebuild queues an alert that has no record only while it is this young, hours: a channel that was
     # added since must not be flooded with the past.
     requeue_hours: float = Field(default=24.0, ge=0)

@@ -1,0 +1,108 @@
+"""A channel in trouble is spared, and a provider's rate kept to."""
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lianxin_contracts.deliveries import InboxEntry
+from lianxin_notifier.alerts import Due, Outside
+from lianxin_notifier.protection import MINUTE, NOTHING, Breaker, Guard, Pace
+from lianxin_notifier.retrying import SENT, Outcome
+
+AT = datetime(2026, 11, 23, 1, 0, tzinfo=UTC)
+REST = timedelta(seconds=30)
+FAILED = Outcome("retry", "ConnectError")
+
+
+def due(kind: Outside, target: str) -> Due:
+    return Due(
+        alert="a",
+        name=kind,
+        kind=kind,
+        target=target,
+        receiver="D1",
+        opinion="o",
+        cause="e",
+        raised=AT,
+        entry=InboxEntry("opinion.assigned", "assigned", "open"),
+    )
+
+
+def test_a_breaker_opens_after_failures_in_a_row_and_lets_one_through_each_rest() -> None:
+    breaker = Breaker(2, REST)
+    breaker.note(False, AT)
+    assert breaker.enter(AT) == NOTHING
+    breaker.note(False, AT)
+    assert breaker.enter(AT) == REST
+    assert breaker.enter(AT + REST) == NOTHING
+    assert breaker.enter(AT + REST) == REST
+    breaker.note(True, AT + REST)
+    assert breaker.closed
+    assert breaker.enter(AT + REST) == NOTHING
+
+
+@given(st.lists(st.booleans(), max_size=60))
+def test_a_breaker_is_open_exactly_when_the_last_attempts_all_failed(answers: list[bool]) -> None:
+    breaker = Breaker(3, REST)
+    for answered in answers:
+        breaker.note(answered, AT)
+    assert breaker.closed == (len(answers) < 3 or any(answers[-3:]))
+
+
+@given(st.lists(st.integers(0, 40), max_size=80), st.integers(1, 5))
+def test_no_minute_has_more_attempts_than_the_pace_allows(gaps: list[int], most: int) -> None:
+    pace, now, made = Pace(most), AT, []
+    for gap in gaps:
+        now += timedelta(seconds=gap)
+        wait = pace.enter(now)
+        assert NOTHING <= wait <= MINUTE
+        if not wait:
+            made.append(now)
+        assert sum(then > now - MINUTE for then in made) <= most
+
+
+@given(st.lists(st.sampled_from([0, 1, 7, 59]), max_size=40))
+def test_who_waits_as_long_as_told_may_go_then(gaps: list[int]) -> None:
+    pace, now = Pace(3), AT
+    for gap in gaps:
+        now += timedelta(seconds=gap)
+        now += pace.enter(now)  # either it went or this is when it may
+    last = pace.enter(now)
+    assert pace.enter(now + last) <= MINUTE
+
+
+def test_one_deputy_s_broken_webhook_does_not_stop_the_others() -> None:
+    guard = Guard("webhook", 1, REST)
+    bad, good = due("webhook", "https://bad.example/x"), due("webhook", "https://good.example/x")
+    guard.note(bad, FAILED, AT)
+    assert (guard.enter(bad, AT), guard.enter(good, AT)) == (REST, NOTHING)
+    assert (guard.resting(AT), guard.open) == (NOTHING, 1)
+
+
+def test_a_mail_server_that_is_away_is_left_alone_until_it_answers() -> None:
+    guard = Guard("mail", 2, REST)
+    one, other = due("mail", "a@x.test"), due("mail", "b@x.test")
+    guard.note(one, FAILED, AT)
+    guard.note(other, FAILED, AT)
+    assert guard.enter(one, AT) == guard.resting(AT) == REST
+    assert guard.enter(one, AT + REST) == NOTHING
+    guard.note(one, Outcome("dead", "smtp 550"), AT + REST)  # refused: so it is there
+    assert guard.enter(other, AT + REST) == NOTHING
+    assert guard.open == 0
+
+
+def test_a_robot_over_its_rate_waits_and_another_does_not() -> None:
+    guard = Guard("wecom", 10, REST, per_minute=2)
+    room, hall = due("wecom", "room"), due("wecom", "hall")
+    assert [guard.enter(room, AT) for _ in range(3)] == [NOTHING, NOTHING, MINUTE]
+    assert guard.enter(hall, AT) == NOTHING
+    guard.note(hall, Outcome("retry", "wecom 45009", wait_s=60.0), AT)
+    assert guard.enter(hall, AT) == MINUTE
+    assert guard.open == 0
+
+
+def test_without_trouble_nothing_waits() -> None:
+    guard = Guard("mail", 1, REST)
+    guard.note(due("mail", "a@x.test"), SENT, AT)
+    assert guard.enter(due("mail", "a@x.test"), AT) == NOTHING
