@@ -159,7 +159,9 @@ def test_a_kiosk_asks_who_is_idle_and_then_clears(context: BrowserContext) -> No
     picture(page, "kiosk-idle")
     page.get_by_role("button", name="还在写").click()
     expect(page.get_by_label(ASK)).to_have_value("写到一半就走了")
-    page.clock.run_for(121_000)
+    page.clock.run_for(119_000)
+    with page.expect_navigation():
+        page.clock.run_for(1_500)
     expect(page.get_by_label(ASK)).to_have_value("")
     assert page.evaluate("JSON.stringify({...localStorage, ...sessionStorage})").count("写到") == 0
 
