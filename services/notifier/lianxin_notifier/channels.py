@@ -44,7 +44,7 @@ def slots_of(settings: NotifierSettings, city: City) -> Mapping[Outside, Sequenc
 
 
 def _guard(kind: Outside, settings: NotifierSettings) -> Guard:
-    per_minute = {
+    per_minute: dict[Outside, int] = {
         "mail": settings.mail_per_minute,
         "sms": settings.sms_per_minute,
         **dict.fromkeys(ROBOTS, settings.robot_per_minute),
