@@ -7,7 +7,11 @@ acknowledgement, against
   process, and a POST of the same body that is read and thrown away in a second process like it;
 - a general HTTP-to-Kafka proxy (`peer_proxy.py`): the same client posts the same body to it, and it writes
   one record per request with acks=all to the same topic of the same broker;
-- a bare producer: the chassis's publisher writing the same records with as many writers as connections.
+- a bare producer: a loop over aiokafka's own producer (idempotent, acks=all, as it comes), and the chassis's
+  publisher, each writing the same records with as many writers as connections.
+
+Then, at half the rate that was found, what a single POST takes: sent by the clock, and timed from when it was
+due, so that a slow answer hides no other. And lines a second of NDJSON through `POST /v1/opinions:batch`.
 
 Rounds alternate, so that a machine that slows down slows all of them; the figure is the median of the rounds.
 The load comes from a process of its own over plain sockets (about 15 us a request). The processor time of
@@ -17,6 +21,7 @@ the first run.
 
 import argparse
 import asyncio
+import http.client
 import json
 import os
 import secrets
@@ -27,12 +32,13 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import cast
 
 import psutil
 import uvloop
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from benchmarks.peer_proxy import NAME, PATH, proxies, proxy_command
 from nacl.encoding import Base64Encoder
 from nacl.public import PrivateKey
@@ -48,6 +54,7 @@ from lianxin_local.kafka import Kafka, answers
 from lianxin_local.ports import is_free
 from lianxin_local.registry_publish import operator, publish_city, publish_keys, publisher
 
+LINES = 20_000  # of one upload
 ROOT = Path(__file__).parent.parent
 THIS = [sys.executable, "-m", "benchmarks.intake"]
 KEY = "lx_bench_" + secrets.token_hex(8)
@@ -84,23 +91,31 @@ def request_bytes(method: str, path: str, port: int, body: bytes = b"") -> bytes
 class Client(asyncio.Protocol):
     """One keep-alive connection that sends the next request when the last one was answered."""
 
-    def __init__(self, request: bytes, until: float, answered: list[float], wrong: list[bytes]) -> None:
+    def __init__(
+        self, request: bytes, until: float, answered: list[float], wrong: list[bytes], pace: float, due: float
+    ) -> None:
+        """`pace`: seconds from one request to the next, the first `due` then; 0: as fast as answers come."""
         self._request = request
         self._until = until
         self._answered = answered
         self._wrong = wrong
         self._buffer = b""
-        self._sent = 0.0
+        self._sent = due
+        self._pace = pace
         self.closed = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send the first one."""
         self._transport = cast(asyncio.Transport, transport)
-        self._send()
+        self._next()
 
-    def _send(self) -> None:
-        self._sent = time.perf_counter()
-        self._transport.write(self._request)
+    def _next(self) -> None:
+        if self._pace:
+            wait = self._sent - time.perf_counter()
+            asyncio.get_running_loop().call_later(max(0.0, wait), self._transport.write, self._request)
+        else:
+            self._sent = time.perf_counter()
+            self._transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
         """Take an answer, send the next."""
@@ -120,7 +135,8 @@ class Client(asyncio.Protocol):
         if now > self._until:
             self._transport.close()
         else:
-            self._send()
+            self._sent += self._pace
+            self._next()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The server closed, or the time is over."""
@@ -130,16 +146,21 @@ class Client(asyncio.Protocol):
             self.closed.set_result(None)
 
 
-async def load(port: int, request: bytes, connections: int, seconds: float) -> dict[str, float]:
-    """Answers per second and milliseconds at the median and the 99th percentile."""
+async def load(
+    port: int, request: bytes, connections: int, seconds: float, rate: float = 0.0
+) -> dict[str, float]:
+    """Answers per second and milliseconds at the median and the 99th percentile; `rate` requests a second, or
+    as many as are answered (0)."""
+    pace = connections / rate if rate else 0.0
     answered: list[float] = []
     wrong: list[bytes] = []
     started = time.perf_counter()
     loop = asyncio.get_running_loop()
     clients = []
-    for _ in range(connections):
+    for number in range(connections):
+        due = started + 0.2 + pace * number / connections
         _, client = await loop.create_connection(
-            lambda: Client(request, started + seconds, answered, wrong), "127.0.0.1", port
+            partial(Client, request, started + seconds, answered, wrong, pace, due), "127.0.0.1", port
         )
         clients.append(client)
     await asyncio.gather(*(client.closed for client in clients))
@@ -155,9 +176,11 @@ async def load(port: int, request: bytes, connections: int, seconds: float) -> d
     }
 
 
-def loaded(port: int, method: str, path: str, connections: int, seconds: float) -> dict[str, float]:
+def loaded(
+    port: int, method: str, path: str, connections: int, seconds: float, rate: float = 0.0
+) -> dict[str, float]:
     """`load` in a process of its own."""
-    command = [*THIS, "--load", str(port), method, path, str(connections), str(seconds), KEY]
+    command = [*THIS, "--load", str(port), method, path, str(connections), str(seconds), KEY, str(rate)]
     return dict(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=ROOT).stdout))
 
 
@@ -180,6 +203,39 @@ async def produce(bootstrap: str, writers: int, seconds: float) -> float:
     elapsed = time.perf_counter() - started
     await one.stop()
     return written / elapsed
+
+
+async def produce_plainly(bootstrap: str, writers: int, seconds: float) -> float:
+    """Records per second that a loop over aiokafka's producer gets acknowledged."""
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True)
+    await producer.start()
+    started = time.perf_counter()
+    written = 0
+
+    async def write() -> None:
+        nonlocal written
+        while time.perf_counter() < started + seconds:
+            await producer.send_and_wait(topics.INBOUND, BODY, key=ids.fresh().encode())
+            written += 1
+
+    await asyncio.gather(*(write() for _ in range(writers)))
+    elapsed = time.perf_counter() - started
+    await producer.stop()
+    return written / elapsed
+
+
+def uploaded(port: int, lines: int) -> float:
+    """Lines per second of one upload of NDJSON, results read. Ends the run where a line was refused."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
+    headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/x-ndjson"}
+    started = time.perf_counter()
+    connection.request("POST", "/v1/opinions:batch", (BODY + b"\n") * lines, headers)
+    accepted = connection.getresponse().read().count(b'"status":202')
+    elapsed = time.perf_counter() - started
+    connection.close()
+    if accepted != lines:
+        raise SystemExit(f"of {lines} lines only {accepted} were accepted")
+    return lines / elapsed
 
 
 async def lying(bootstrap: str) -> int:
@@ -321,7 +377,7 @@ def measure(
     loaded(empty, "POST", "/v1/opinions", connections, 1)
     if proxy is not None:
         loaded(proxy, "POST", PATH, connections, 8)  # a Java process needs longer until its code is compiled
-    posts, livez, empties, bare, proxied = [], [], [], [], []
+    posts, livez, empties, bare, plain, batched, proxied = [], [], [], [], [], [], []
     costs: list[dict[str, float]] = []
     for number in range(rounds):
         livez.append(loaded(intake, "GET", "/livez", connections, seconds))
@@ -331,12 +387,15 @@ def measure(
         costs.append({name: (spent(p) - before[name]) / accepted for name, p in processes.items()})
         empties.append(loaded(empty, "POST", "/v1/opinions", connections, seconds))
         bare.append({"rate": uvloop.run(produce(bootstrap, connections, seconds))})
+        plain.append({"rate": uvloop.run(produce_plainly(bootstrap, connections, seconds))})
+        batched.append({"rate": uploaded(intake, LINES)})
         if proxy is not None:
             proxied.append(proxied_load(proxy, bootstrap, connections, seconds))
         print(
             f"round {number + 1}: accepts {posts[-1]['rate']:,.0f}/s (p50 {posts[-1]['p50_ms']:.1f} ms, "
             f"p99 {posts[-1]['p99_ms']:.1f} ms), /livez {livez[-1]['rate']:,.0f}/s, "
-            f"empty POST {empties[-1]['rate']:,.0f}/s, bare producer {bare[-1]['rate']:,.0f}/s"
+            f"empty POST {empties[-1]['rate']:,.0f}/s, publisher {bare[-1]['rate']:,.0f}/s, "
+            f"aiokafka loop {plain[-1]['rate']:,.0f}/s, NDJSON {batched[-1]['rate']:,.0f} lines/s"
             + (
                 f", proxy {proxied[-1]['rate']:,.0f}/s (p50 {proxied[-1]['p50_ms']:.1f} ms)"
                 if proxied
@@ -352,7 +411,14 @@ def measure(
     rate = median(posts)
     print(f"accepts / empty endpoint of the same process (/livez): {rate / median(livez):.2f} (target 0.5)")
     print(f"accepts / empty POST of the same server, body read: {rate / median(empties):.2f}")
-    print(f"accepts / bare producer: {rate / median(bare):.2f}")
+    print(f"accepts / bare aiokafka producer loop: {rate / median(plain):.2f}")
+    print(f"accepts / the chassis's publisher alone: {rate / median(bare):.2f}")
+    print(f"NDJSON lines / accepts: {median(batched) / rate:.2f} ({median(batched):,.0f} lines/s)")
+    half = loaded(intake, "POST", "/v1/opinions", connections, max(10.0, seconds), rate / 2)
+    print(
+        f"at half of {rate:,.0f}/s ({half['rate']:,.0f}/s): p50 {half['p50_ms']:.1f} ms, "
+        f"p99 {half['p99_ms']:.1f} ms"
+    )
     if proxied:
         print(f"accepts / {NAME}: {rate / median(proxied):.2f} (target 3)")
     else:
@@ -367,9 +433,9 @@ def main() -> None:
     global KEY  # the load process posts with the key of the process that started it
     arguments = sys.argv[1:]
     if arguments[:1] == ["--load"]:
-        port, method, path, connections, seconds, KEY = arguments[1:]
+        port, method, path, connections, seconds, KEY, rate = arguments[1:]
         request = request_bytes(method, path, int(port), BODY if method == "POST" else b"")
-        print(json.dumps(uvloop.run(load(int(port), request, int(connections), float(seconds)))))
+        print(json.dumps(uvloop.run(load(int(port), request, int(connections), float(seconds), float(rate)))))
     elif arguments[:1] == ["--empty"]:
         serve_empty(int(arguments[1]))
     else:

@@ -124,10 +124,10 @@ def _request(random: Random, id_: str) -> Request:
         headers.append((b"Content-Type", BATCH))
     for _ in range(faults - in_json):
         if random.random() < 0.5:
-            random.choice(_IN_HEADERS)(headers, random)
+            random.choice(IN_HEADERS)(headers, random)
         else:
-            body = random.choice(_IN_BODY)(body, random)
-    return _on_the_wire(headers, body, random if faults else None)
+            body = random.choice(IN_BODY)(body, random)
+    return on_the_wire(headers, body, random if faults else None)
 
 
 def _event(id_: str, random: Random) -> dict[str, Any]:
@@ -206,7 +206,7 @@ def _another_key(headers: Headers, random: Random) -> None:
     headers.append((b"Authorization", random.choice(KEYS)))
 
 
-_IN_HEADERS: tuple[Callable[[Headers, Random], None], ...] = (
+IN_HEADERS: tuple[Callable[[Headers, Random], None], ...] = (
     _drop_header, _repeat_header, _spoil_header, _spoil_header, _add_header, _add_header, _another_type,
     _another_key,
 )  # fmt: skip
@@ -252,16 +252,16 @@ def _replace(body: bytes, random: Random) -> bytes:
     return random.choice((b"", b"null", b"[]", b"{}", b"[[]]", random.randbytes(200), *RAW_VALUES))
 
 
-_IN_BODY: tuple[Callable[[bytes, Random], bytes], ...] = (
+IN_BODY: tuple[Callable[[bytes, Random], bytes], ...] = (
     _cut, _flip, _flip, _insert, _raw_value, _other_encoding, _swell, _replace,
 )  # fmt: skip
 
 
-def _on_the_wire(headers: Headers, body: bytes, random: Random | None) -> Request:
+def on_the_wire(headers: Headers, body: bytes, random: Random | None, path: bytes = b"/v1/events") -> Request:
     """`random` is None where nothing may be wrong."""
     length = len(body)
     if random is not None and random.random() < 0.05:
         length = random.choice((length + 1, 10_000_000, 2**70))
-    lines = [b"POST /v1/events HTTP/1.1", b"Connection: close", b"Content-Length: %d" % length]
+    lines = [b"POST %s HTTP/1.1" % path, b"Connection: close", b"Content-Length: %d" % length]
     lines += [name + b": " + value for name, value in headers]
     return Request(b"\r\n".join(lines) + b"\r\n\r\n" + body, cut=length > len(body), large=len(body) > LARGE)

@@ -50,6 +50,7 @@ class Running:
             "LIANXIN_INSTANCE": f"{kind}-{self.port}",
             # Tests ask as fast as they can; those of the limits set their own.
             "LIANXIN_CODE_READS_BURST": "1000000",
+            "LIANXIN_PAGE_POSTS_BURST": "1000000",
             "LIANXIN_TRACKING_SECRET": SECRET,
             "LIANXIN_LINK_SECRET": LINK_SECRET,
             "LIANXIN_CONTACT_PUBLIC_KEY": base64.b64encode(bytes(PRIVATE_KEY.public_key)).decode(),

@@ -52,8 +52,8 @@ _MEANING = {
 _FULL = {
     "text": "扬名街道金匮桥下的路灯坏了三天，晚上看不见路。",
     "title": "路灯不亮",
-    "topic": "0101",
-    "station": "ST-001",
+    "topic": "transport.road",
+    "station": "S0100",
     "location": {"lat": 31.5689, "lon": 120.2986, "crs": "wgs84"},
     "address": "金匮桥北堍",
     "contact": {"name": "王女士", "phone": "+86 510 12345678"},
@@ -117,7 +117,7 @@ BATCH: Extra = {
                 }
             },
         },
-        **problems(401, 403, 415, 429, 503),
+        **problems(400, 401, 403, 415, 429, 503),
     },
 }
 
@@ -141,7 +141,7 @@ def spoken(example: dict[str, Any], *, keyed: bool = False) -> Extra:
                     }
                 },
             },
-            **problems(400, 403, 404, 409, 413, 415, 422, 429, 503),
+            **problems(400, 401, 403, 404, 409, 413, 415, 422, 429, 503),
         },
     }
 

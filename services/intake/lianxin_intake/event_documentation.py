@@ -51,7 +51,7 @@ EVENTS: Extra = {
                 "schema": {"type": "object"},
                 "examples": {
                     "structured mode": {
-                        "value": _event("4711", data={"text": "路灯坏了", "topic": "0101"}),
+                        "value": _event("4711", data={"text": "路灯坏了", "topic": "transport.road"}),
                     },
                     "data as base64": {
                         "value": _event(
@@ -78,7 +78,9 @@ EVENTS: Extra = {
             "application/json": {
                 "schema": SCHEMAS[0],
                 "examples": {
-                    "binary mode, with the ce- headers": {"value": {"text": "路灯坏了", "topic": "0101"}},
+                    "binary mode, with the ce- headers": {
+                        "value": {"text": "路灯坏了", "topic": "transport.road"}
+                    },
                 },
             },
         },
@@ -101,7 +103,7 @@ EVENTS: Extra = {
 }
 
 HANDSHAKE: Extra = {
-    "security": [{"channel key": []}],
+    "security": [{}, {"channel key": []}],
     "parameters": [
         {
             "name": "WebHook-Request-Origin",

@@ -187,7 +187,7 @@ POST: Extra = {
                 },
                 "example": {
                     "api_key": "lx_…",
-                    "service_code": "0101",
+                    "service_code": "transport.road",
                     "lat": 31.5689,
                     "long": 120.2986,
                     "description": "金匮桥下的路灯坏了三天。",
