@@ -238,7 +238,7 @@ class TestDeliveries:
         await deliveries.clear()
         assert await deliveries.forgotten("a")
         told = Delivery("a", "e", "o", "D1", "mail", "attempting", 1)
-        await deliveries.restore([(told, AT)])
+        await deliveries.restore([(told, AT)], AT)
         assert await deliveries.forgotten("a")
 
     async def test_a_result_that_was_not_published_comes_up_again_to_be_published(
