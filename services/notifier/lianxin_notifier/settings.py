@@ -62,8 +62,9 @@ class NotifierSettings(Settings):
     retry_longest_s: float = Field(default=3600.0, gt=0)
     # With the defaults the last attempt is made after about 14 hours.
     attempts_limit: int = Field(default=20, ge=1)
-    # After so many passing errors in a row a channel (a webhook's host) is tried once each `rest` seconds.
+    # After so many passing errors in a row a channel (a webhook's host) is tried only now and then.
     breaker_failures: int = Field(default=10, ge=1)
+    # Seconds between such attempts.
     breaker_rest_s: float = Field(default=30.0, gt=0)
     # Attempts a minute of one worker; each robot for itself (WeCom and DingTalk allow 20). 0: no limit.
     mail_per_minute: int = Field(default=0, ge=0)
