@@ -18,6 +18,11 @@ class NotifierSettings(Settings):
     # How long an opened contact may be shown after its `contact.revealed` was recorded, minutes.
     contact_reveal_minutes: float = Field(default=15.0, gt=0)
 
+    # Intake keeps the photos: where browsers reach it, and the secret of links to photos, which intake knows
+    # too. Without both, cases are shown without their photos.
+    intake_url: str = ""
+    link_secret: SecretStr = SecretStr("")
+
     # The key of the HMAC behind sign-in links and forms. Empty: nobody can sign in here.
     signin_secret: SecretStr = SecretStr("")
     # How long a link in an alert signs in, and one that was asked for, minutes.
