@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.end_to_end.surface import Addresses
+from tests.intake.pictures import photograph
 from tests.intake.test_pages_in_browser import CHROMIUM, SIZES, browser, picture
 from tests.support.stacks import LocalStack
 from tests.support.wait import eventually
@@ -122,5 +123,37 @@ def test_a_resident_scans_follows_rates_dissatisfied_and_sees_who_has_it_again(
     office.act("unpublish", OFFICE)
     eventually(lambda: office.public() is None, PATIENCE_S)
     assert page.locator("body").evaluate("body => body.scrollWidth <= innerWidth"), "nothing sticks out"
+    assert wrong == []
+    page.context.close()
+
+
+def test_a_deputy_sees_in_the_workbench_the_photos_that_a_resident_sent(
+    stack: LocalStack, browser: Browser
+) -> None:
+    with ThreadPoolExecutor(1) as aside:
+        addresses = Addresses.of_status(aside.submit(stack.status).result())
+        headers = {"Authorization": f"Bearer {addresses.submit_key}"}
+        photo = httpx.post(
+            f"{addresses.intake}/v1/attachments",
+            content=photograph(900, 1200),
+            headers={**headers, "Content-Type": "image/jpeg"},
+        ).json()["id"]
+        said = {"text": SAID, "station": "S0100", "attachments": [photo]}
+        receipt = httpx.post(f"{addresses.intake}/v1/opinions", json=said, headers=headers).json()
+        deputy = Office(addresses, receipt["id"]).holder(receipt["tracking_code"])
+        link = aside.submit(stack.lianxin, "signin", deputy).result().stdout.strip()
+    page = browser.new_context(viewport={"width": 390, "height": 844}).new_page()
+    page.set_default_timeout(PATIENCE_S * 1000)
+    wrong: list[str] = []
+    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+    page.goto(link)
+    page.get_by_role("button").first.click()
+    page.wait_for_url("**/inbox**")
+    page.goto(f"{addresses.notifier}/inbox/{receipt['id']}")
+    shown = page.locator(".photos img")
+    expect(shown).to_have_count(1)
+    shown.scroll_into_view_if_needed()
+    eventually(lambda: shown.evaluate("image => image.complete && image.naturalWidth > 0"), PATIENCE_S)
+    picture(page, "workbench-photo")
     assert wrong == []
     page.context.close()

@@ -72,7 +72,7 @@ def test_a_call_is_written_down_once_and_its_code_read_out(seat: Seat, city_brok
     said = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(days=2)
     fields = seat.opened() | {
         "text": "电话里说路灯坏了",
-        "place": "网格一",
+        "place": "崇安社区第一网格",
         "address": "3号楼",
         "topic": "0101",
         "phone": "13800000000",
@@ -83,7 +83,7 @@ def test_a_call_is_written_down_once_and_its_code_read_out(seat: Seat, city_brok
     pages = [seat.get(answer.headers["location"]).text for answer in answers]
     assert code_on(pages[0]) == code_on(pages[1]) != ""
     assert code_on(pages[0]) not in answers[0].headers["location"]
-    assert "梁溪区网格一 3号楼" in pages[0]
+    assert "崇安社区第一网格 3号楼" in pages[0]
     assert "data:image/svg+xml" in pages[0]
     assert "13800000000" not in pages[0]
     events = [e for e in all_said(city_broker) if getattr(e.data, "text", "") == fields["text"]]
@@ -162,9 +162,9 @@ def test_places_are_found_by_what_was_heard(api: Running) -> None:
     def asked(**query: str) -> httpx.Response:
         return api.http.get("/v1/places", params=query)
 
-    (station, *_) = asked(q="jkjd").json()["items"]
+    (station, *_) = asked(q="jkjddb").json()["items"]
     assert (station["kind"], station["id"], station["grid"]) == ("station", "S1", GRID)
-    assert asked(q="网格一").json()["items"][0]["exact"] is True
+    assert asked(q="崇安社区第一网格").json()["items"][0]["exact"] is True
     assert asked(q="火星").json() == {"items": []}
     assert len(asked(q="金", limit="1").json()["items"]) == 1
     for wrong in ({}, {"q": ""}, {"q": "x" * 65}, {"q": "x", "limit": "51"}, {"q": "x", "limit": "0"}):

@@ -295,13 +295,6 @@ def test_the_document_lists_every_call(api: Running) -> None:
     }
 
 
-def test_the_documents_example_is_accepted(api: Running) -> None:
-    operation = api.http.get("/openapi.json").json()["paths"]["/open311/v2/requests.{form}"]["post"]
-    example = operation["requestBody"]["content"]["application/x-www-form-urlencoded"]["example"]
-    answer = api.http.post("/open311/v2/requests.json", data={**example, "api_key": SUBMIT})
-    assert answer.status_code == 200
-
-
 def test_an_address_that_asks_too_much_is_told_when_to_come_back(
     city_broker: Broker, database: Database, make_running: Callable[..., Running]
 ) -> None:

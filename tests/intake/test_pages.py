@@ -200,11 +200,14 @@ def test_an_answer_is_read_and_rated_on_the_page_of_its_code(
     page = eventually(lambda: (found := api.http.get(address)).text.count("已修好") and found.text, 120)
     for words in ("路灯坏了三天", "王芳代表查看了您的联系方式", "请您评价"):
         assert words in page
+    assert page.index("已修好") < page.index('name="score"'), "the answer is read before it is judged"
     fields = {"key": hidden(page)["key"], "score": "dissatisfied", "comment": "还是不亮"}
     for _ in range(2):  # pressed twice
         answered = api.http.post(f"{address}/rating", data=fields)
         assert answered.status_code == 303
-    assert "已收到您的评价" in api.http.get(answered.headers["location"]).text
+    thanked = api.http.get(answered.headers["location"]).text
+    assert "已收到您的评价" in thanked
+    assert 'name="score"' not in thanked, "it is not asked twice"
     said = said_of(city_broker.bootstrap, topics.INBOUND, opinion)
     rated = [event for event in said if event.type == "opinion.rated"]
     assert {event.id for event in rated} == {rated[0].id}

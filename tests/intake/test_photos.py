@@ -158,8 +158,9 @@ def test_the_evidence_of_an_answer_is_shown_to_the_resident(
     eventually(lambda: look(api, evidence, code=CODES.of(opinion)).status_code == 200, timeout=120)
     assert look(api, evidence, SUBMIT).status_code == 200
     assert look(api, evidence, OTHER).status_code == 404
+    # The evidence twice: with the answer that is to be judged, and in the history.
     page = eventually(
-        lambda: (text := api.http.get(f"/t/{CODES.of(opinion)}").text).count("size=thumb") == 2 and text, 60
+        lambda: (text := api.http.get(f"/t/{CODES.of(opinion)}").text).count("size=thumb") == 3 and text, 60
     )
     assert "replayed.row.7" not in page
     view = api.http.get(f"/v1/opinions/{opinion}", params={"code": CODES.of(opinion)}).json()

@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -17,14 +16,10 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from lianxin_contracts import lifecycle
 from lianxin_contracts.inbound import Submitted
-from tests.intake.lifecycles import ASSIGNED, DEPUTY, START, history
 from tests.intake.pictures import photograph
 from tests.intake.running import Running
-from tests.intake.small_city import ACT
 from tests.intake.test_pages_in_browser import CHROMIUM, DEADLINE_MS, TOP, launched, picture, submitted
-from tests.intake.topics import write
 from tests.support.brokers import Broker
 
 MOST_TAPS = 5
@@ -173,41 +168,4 @@ def test_without_a_script_photos_go_with_the_form(
     (said,) = submitted(city_broker, opinion)
     assert isinstance(said.data, Submitted)
     assert len(said.data.attachments) == 2
-    context.close()
-
-
-def test_the_resident_sees_the_photos_and_the_evidence(
-    browser: Browser, api: Running, worker: Running, city_broker: Broker
-) -> None:
-    context = browser.new_context(base_url=api.url, viewport={"width": 390, "height": 844}, bypass_csp=True)
-    page = context.new_page()
-    page.goto("/s/S1")
-    page.get_by_label("您想反映什么？").fill("坑很深")
-    choose(page, taken(), taken("b.jpg", 200), press=Locator.click)
-    page.get_by_role("button", name="发送").click()
-    opinion, said = received(page, city_broker)
-    headers = {"Authorization": f"Bearer {ACT}", "Content-Type": "image/jpeg"}
-    repaired = photograph(shade=255)
-    evidence = api.http.post("/v1/attachments", content=repaired, headers=headers).json()["id"]
-    steps = history(
-        opinion,
-        lifecycle.Submitted(channel="qr", digest=said.digest, attachments=said.attachments, words="text"),
-        ASSIGNED,
-        lifecycle.Accepted(DEPUTY),
-        lifecycle.Resolved(DEPUTY, "solved", "w", times=1, rate_until=START, evidence=(evidence,)),
-    )
-    with ThreadPoolExecutor(1) as thread:  # Playwright's own has a running loop
-        thread.submit(write, city_broker.bootstrap, steps).result()
-    # The page looks again by itself.
-    expect(page.locator(".timeline .photos img")).to_have_count(3, timeout=120_000)
-    for image in page.locator(".timeline .photos img").all():
-        image.scroll_into_view_if_needed()
-    page.wait_for_function(
-        "[...document.querySelectorAll('.timeline .photos img')].every(image => image.naturalWidth > 0)"
-    )
-    picture(page, "photos-tracking")
-    assert violations(page) == []
-    with page.expect_navigation():
-        page.locator(".timeline .photos a").first.click()
-    assert page.evaluate("document.images[0].naturalWidth") > 0
     context.close()

@@ -143,7 +143,7 @@ def test_a_wrong_code_is_told_nothing(api: Running, case: Case, path: str) -> No
         api.http.get(f"/v1/opinions/{case.id}", headers={"Authorization": f"Bearer {OTHER}"}),
         api.http.get(f"/v1/opinions/{case.id}", headers={"Authorization": "Bearer wrong"}),
     ):
-        assert answer.status_code in (401, 403, 404, 422)
+        assert 400 <= answer.status_code < 500
         assert found_in(answer) == []
 
 

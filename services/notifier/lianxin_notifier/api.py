@@ -36,6 +36,7 @@ from lianxin_notifier.context import Notifier
 from lianxin_notifier.idempotency import IdempotencyKeys
 from lianxin_notifier.ledger import NumberLedger
 from lianxin_notifier.live_store import LiveStore
+from lianxin_notifier.pages.photos import PhotoLinks
 from lianxin_notifier.pages.rendering import STATIC
 from lianxin_notifier.pages.routes import page_routes
 from lianxin_notifier.routes_actions import action_routes
@@ -92,6 +93,7 @@ def create_app(settings: NotifierSettings) -> FastAPI:
             links=SignInLinks(secret, url),
             signins=SignIns(secret, url, sessions, registry, timedelta(days=settings.signin_days)),
             link_valid_s=settings.asked_link_minutes * 60,
+            photos=PhotoLinks(settings.link_secret.get_secret_value().encode(), settings.intake_url),
         )
         groups = [routes(notifier) for routes in (inbox_routes, action_routes, case_routes, signin_routes)]
         groups += page_routes(notifier, settings)

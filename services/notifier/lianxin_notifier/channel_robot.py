@@ -1,10 +1,9 @@
 """Group robots of WeCom 企业微信, DingTalk 钉钉 and Feishu 飞书: a text posted to a chat group.
 
 A robot's address is a secret (who has it can write to the group), so the registry names robots and the
-notifier alone knows their addresses. Protocols and codes as the providers document them:
-WeCom "群机器人配置说明" (developer.work.weixin.qq.com, path 91770), DingTalk "自定义机器人接入" with "加签",
-Feishu "自定义机器人使用指南" with "签名校验". None of them recognises a repeated message: a repeat says that
-it is one.
+notifier alone knows their addresses. After the providers' documents: WeCom 群机器人配置说明, DingTalk
+自定义机器人接入 with 加签, Feishu 自定义机器人使用指南 with 签名校验; never tried on a provider's own server
+(`docs/alerts.md`). None of them recognises a repeated message: a repeat says that it is one.
 """
 
 import base64

@@ -47,10 +47,10 @@ def _guard(kind: Outside, settings: NotifierSettings) -> Guard:
     per_minute: dict[Outside, int] = {
         "mail": settings.mail_per_minute,
         "sms": settings.sms_per_minute,
-        **dict.fromkeys(ROBOTS, settings.robot_per_minute),
+        "webhook": 0,
     }
     rest = timedelta(seconds=settings.breaker_rest_s)
-    return Guard(kind, settings.breaker_failures, rest, per_minute.get(kind, 0))
+    return Guard(kind, settings.breaker_failures, rest, per_minute.get(kind, settings.robot_per_minute))
 
 
 def _mail(settings: NotifierSettings, city: City) -> Sequence[Slot]:

@@ -14,6 +14,7 @@ from lianxin_notifier.contact import ContactOpener
 from lianxin_notifier.idempotency import IdempotencyKeys
 from lianxin_notifier.ledger import NumberLedger
 from lianxin_notifier.live_store import LiveStore
+from lianxin_notifier.pages.photos import PhotoLinks
 from lianxin_notifier.projector import Publishes
 from lianxin_notifier.rights import Caller, Registry, caller_of
 from lianxin_notifier.signin_links import SignInLinks
@@ -38,6 +39,7 @@ class Notifier:
     links: SignInLinks
     signins: SignIns
     link_valid_s: float
+    photos: PhotoLinks
 
     async def caller(self, request: Request, *scopes: Scope, writing: bool = False) -> Caller:
         """Who is asking: a channel by its key, else whoever is signed in. `writing`: a call by cookie must

@@ -96,11 +96,7 @@ class Guard:
             del self._held[counted]
         if (breaker := self._breakers.get(self._breaks(due))) and (wait := breaker.resting(now)):
             return wait
-        wait = (
-            self._paces.setdefault(counted, Pace(self._per_minute)).enter(now)
-            if self._per_minute
-            else NOTHING
-        )
+        wait = self._paces.setdefault(counted, Pace(self._per_minute)).enter(now)
         return wait or (breaker.enter(now) if breaker else NOTHING)
 
     def note(self, due: Due, outcome: Outcome, now: datetime) -> None:
@@ -128,4 +124,4 @@ class Guard:
         return urlsplit(due.target).netloc if self._kind == "webhook" else self._kind
 
     def _counted(self, due: Due) -> str:
-        return self._kind if self._kind in ("mail", "sms") else due.target
+        return due.target if self._kind in ("wecom", "dingtalk", "feishu") else self._breaks(due)

@@ -18,6 +18,11 @@ class NotifierSettings(Settings):
     # How long an opened contact may be shown after its `contact.revealed` was recorded, minutes.
     contact_reveal_minutes: float = Field(default=15.0, gt=0)
 
+    # Intake keeps the photos: where browsers reach it, and the secret of links to photos, which intake knows
+    # too. Without both, cases are shown without their photos.
+    intake_url: str = ""
+    link_secret: SecretStr = SecretStr("")
+
     # The key of the HMAC behind sign-in links and forms. Empty: nobody can sign in here.
     signin_secret: SecretStr = SecretStr("")
     # How long a link in an alert signs in, and one that was asked for, minutes.
@@ -62,8 +67,9 @@ class NotifierSettings(Settings):
     retry_longest_s: float = Field(default=3600.0, gt=0)
     # With the defaults the last attempt is made after about 14 hours.
     attempts_limit: int = Field(default=20, ge=1)
-    # After so many passing errors in a row a channel (a webhook's host) is tried once each `rest` seconds.
+    # After so many passing errors in a row a channel (a webhook's host) is tried only now and then.
     breaker_failures: int = Field(default=10, ge=1)
+    # Seconds between such attempts.
     breaker_rest_s: float = Field(default=30.0, gt=0)
     # Attempts a minute of one worker; each robot for itself (WeCom and DingTalk allow 20). 0: no limit.
     mail_per_minute: int = Field(default=0, ge=0)

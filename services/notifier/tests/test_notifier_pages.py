@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 import pytest
@@ -11,6 +12,7 @@ import pytest
 import lianxin_router
 from lianxin_contracts import inbound, lifecycle, registry
 from lianxin_contracts.inbound import Place
+from lianxin_contracts.links import opens
 from lianxin_contracts.registry import Duty, Snapshot
 from lianxin_notifier.actions import Action
 from lianxin_notifier.casefile import UNTOLD, CaseFile, Told, file_of
@@ -19,6 +21,7 @@ from lianxin_notifier.pages.case_actions import asked_of, covers, forms_of
 from lianxin_notifier.pages.duty import falls_on, figures, next_contact_day, on_duty
 from lianxin_notifier.pages.gridmap import HEIGHT, WIDTH, grid_map
 from lianxin_notifier.pages.lines import deadline
+from lianxin_notifier.pages.photos import OPEN_FOR, PhotoLinks
 from lianxin_notifier.pages.rendering import HERE, TEXTS
 from lianxin_notifier.pages.timeline import steps, why
 from lianxin_notifier.people import named, person_of
@@ -184,6 +187,28 @@ def test_the_timeline_tells_the_newest_first_in_sentences_without_codes():
         "又有居民附议，共 3 位", "王芳 交 住建局 主办", "王芳 接办", "王芳 已看到",
     ]  # fmt: skip
     assert en[-2].text == "Assigned to 王芳 (the rules of routing)"
+
+
+def test_photos_stand_with_what_they_show_as_links_that_open_for_a_while():
+    links = PhotoLinks(b"secret", "https://intake.example.org/")
+    resident = lifecycle.Submitted(channel="page", digest="d", attachments=("p1.sig", "p2.sig"))
+    deputy = inbound.Actor("deputy", "D1")
+    done = lifecycle.Resolved(deputy, "solved", "w", times=1, rate_until=NOW, evidence=("p3.sig",))
+    told = told_of(resident, lifecycle.Accepted(deputy), done)
+    answer, accepted, said = steps(told, {}, "zh", CITY, lambda data: links.of(data, NOW))
+    assert [len(step.photos) for step in (answer, accepted, said)] == [1, 0, 2]
+    asked = parse_qs(urlsplit(answer.photos[0].thumb).query)
+    assert asked["size"] == ["thumb"]
+    until, given = int(asked["until"][0]), asked["sig"][0]
+    assert opens(b"secret", "p3.sig", until, given, NOW)
+    assert not opens(b"secret", "p3.sig", until, given, NOW + OPEN_FOR + timedelta(seconds=1))
+    assert links.origin == "https://intake.example.org"
+
+
+def test_without_an_address_of_intake_there_are_no_photos():
+    for links in (PhotoLinks(b"", "https://intake.example.org"), PhotoLinks(b"secret", "")):
+        assert links.of(lifecycle.Submitted(channel="page", digest="d", attachments=("p",)), NOW) == ()
+        assert links.origin == ""
 
 
 def test_why_a_case_came_here_is_told_in_words():

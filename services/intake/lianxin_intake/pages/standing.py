@@ -31,7 +31,8 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What the page shows: the stage, who holds it since when, until when, and the way here, newest first."""
+    """What the page shows: the stage, who holds it since when, until when, and the way here, newest first.
+    `answer`: the line that is to be judged, read before the judgement is asked for."""
 
     stage: str
     headline: str
@@ -42,6 +43,7 @@ class Standing:
     ratable: bool
     open: bool
     erased: bool
+    answer: Line | None = None
 
 
 def standing(
@@ -60,25 +62,38 @@ def standing(
     words = {} if tracked.erased else words
     waits = tracked.due is not None and tracked.stage not in _ANSWERED
     left = days_until(tracked.due, now, city) if waits and tracked.due is not None else 0
+    lines = _lines(tracked, words, language, city, there)
+    ratable = tracked.stage in _RATABLE
     return Standing(
         stage=tracked.stage,
         headline=text(f"stage.{tracked.stage}", language),
         holder=_holder(tracked, language, city),
         due=_due(tracked.due, left, language, city) if waits and tracked.due is not None else None,
         late=left < 0,
-        lines=tuple(
-            Line(
-                at=day_and_time(step.at, language, city),
-                text=words.get(step.words or "") or sentence(step, language, city),
-                type=step.type,
-                quoted=(step.words or "") in words,
-                photos=tuple(photo for photo in shown_photos(tracked, step) if upload_of(photo) in there),
-            )
-            for step in reversed(tracked.timeline)
-        ),
-        ratable=tracked.stage in _RATABLE,
+        lines=lines,
+        ratable=ratable,
         open=tracked.stage not in ("rated", "closed"),
         erased=tracked.erased,
+        answer=next((one for one in lines if one.type == "opinion.resolved"), None) if ratable else None,
+    )
+
+
+def _lines(
+    tracked: Tracked,
+    words: Mapping[str, str],
+    language: Language,
+    city: Snapshot | None,
+    there: Container[str],
+) -> tuple[Line, ...]:
+    return tuple(
+        Line(
+            at=day_and_time(step.at, language, city),
+            text=words.get(step.words or "") or sentence(step, language, city),
+            type=step.type,
+            quoted=(step.words or "") in words,
+            photos=tuple(photo for photo in shown_photos(tracked, step) if upload_of(photo) in there),
+        )
+        for step in reversed(tracked.timeline)
     )
 
 

@@ -11,7 +11,14 @@ from starlette.responses import RedirectResponse, Response
 from lianxin_chassis.forms import key_of, read_form
 from lianxin_chassis.logs import get_logger
 from lianxin_chassis.outages import Outage
-from lianxin_chassis.pages import Language, day_and_time, local_time, look_of, wants_json
+from lianxin_chassis.pages import (
+    Language,
+    day_and_time,
+    local_time,
+    look_of,
+    security_headers,
+    wants_json,
+)
 from lianxin_chassis.problems import ProblemError
 from lianxin_contracts import ids, inbound, topics
 from lianxin_contracts.envelope import Event, to_record
@@ -70,10 +77,16 @@ def case_page_routes(notifier: Notifier) -> APIRouter:
         await _note_seen(notifier, signed, opinion, file)
         answer, contact = await _outcome(notifier, request, signed, case, look.language)
         today = local_time(now, city).date()
+        # What was erased names photos still, that are gone.
+        links = notifier.photos
+        lines = steps(
+            history, words, look.language, city, lambda data: () if opinion.erased else links.of(data, now)
+        )
         return page(
             "case.html",
             request,
             signed,
+            headers=security_headers(pictures=links.origin),
             opinion=opinion,
             file=file,
             said=said,
@@ -83,7 +96,8 @@ def case_page_routes(notifier: Notifier) -> APIRouter:
             deadline=deadline(opinion.due, now, look.language, city),
             holder=deputy_name(opinion.holder, city),
             map=grid_map(opinion.grid, said.place if said else None, city),
-            steps=steps(history, words, look.language, city),
+            steps=lines,
+            photos=next((line.photos for line in reversed(lines) if line.type == "opinion.submitted"), ()),
             why=why(file, look.language, city),
             considered=considered(file, opinion.holder, city),
             paused_until=day_and_time(file.paused.until, look.language, city) if file.paused else None,

@@ -1,6 +1,6 @@
 """What happened to a case, and why it came to whom it came to, in sentences. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from lianxin_contracts.registry import Snapshot
 from lianxin_contracts.words import Words
 from lianxin_notifier.casefile import CaseFile, Told
 from lianxin_notifier.pages.lines import deputy_name, place_name, topic_name
+from lianxin_notifier.pages.photos import Photo
 from lianxin_notifier.pages.rendering import known, text
 
 # Fields whose values are codes with a text of their own, `{field}.{code}`.
@@ -22,19 +23,24 @@ _CODES = ("by", "outcome", "score", "how", "clock", "role", "reason")
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One line of the timeline: when, in the city's time; what; and somebody's own words, where there are
-    some."""
+    """One line of the timeline: when, in the city's time; what; somebody's own words and photos, where there
+    are some."""
 
     at: str
     type: str
     text: str
     quote: str | None
+    photos: tuple[Photo, ...] = ()
 
 
 def steps(
-    history: Iterable[Told], words: Mapping[str, Words], language: Language, city: Snapshot
+    history: Iterable[Told],
+    words: Mapping[str, Words],
+    language: Language,
+    city: Snapshot,
+    photos_of: Callable[[Struct], tuple[Photo, ...]] = lambda _: (),
 ) -> tuple[Step, ...]:
-    """The timeline, newest first."""
+    """The timeline, newest first. `photos_of`: what is shown of an event's photos."""
     made = []
     for told in history:
         data = told.payload()
@@ -47,6 +53,7 @@ def steps(
                 type=told.type,
                 text=text(f"event.{told.type}", language, **_values(data, language, city)),
                 quote=said.text if said is not None else None,
+                photos=photos_of(data),
             )
         )
     return tuple(reversed(made))

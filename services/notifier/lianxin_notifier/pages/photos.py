@@ -1,0 +1,60 @@
+"""Photos of a case: intake keeps and serves them, and a person who may see the case is handed links that open
+them for a while. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from lianxin_contracts import lifecycle
+from lianxin_contracts.links import photo_link
+
+# How long a page may lie open before its photos are no longer had, and somebody who was handed a link is not
+# let in for ever.
+OPEN_FOR = timedelta(hours=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """Where a photo is, and its small version."""
+
+    address: str
+    thumb: str
+
+
+class PhotoLinks:
+    """Makes links to photos. `base_url` is intake's address for browsers, empty where none is set: then there
+    are no links."""
+
+    def __init__(self, secret: bytes, base_url: str) -> None:
+        self._secret = secret
+        self._base = base_url if secret else ""
+
+    @property
+    def origin(self) -> str:
+        """Where the pictures of a page may come from, for its content security policy; empty for nowhere."""
+        parts = urlsplit(self._base)
+        return f"{parts.scheme}://{parts.netloc}" if self._base else ""
+
+    def of(self, data: Struct, now: datetime) -> tuple[Photo, ...]:
+        """The photos that a lifecycle event names, good for `OPEN_FOR` from `now`."""
+        return tuple(self._photo(one, now + OPEN_FOR) for one in named_by(data)) if self._base else ()
+
+    def _photo(self, attachment: str, until: datetime) -> Photo:
+        return Photo(
+            photo_link(self._secret, self._base, attachment, until),
+            photo_link(self._secret, self._base, attachment, until, thumb=True),
+        )
+
+
+def named_by(data: Struct) -> Sequence[str]:
+    """The ids of the photos that a lifecycle event names: what the resident sent, or what was done."""
+    match data:
+        case lifecycle.Submitted():
+            return data.attachments
+        case lifecycle.Progressed() | lifecycle.Resolved():
+            return data.evidence
+        case _:
+            return ()
