@@ -67,6 +67,16 @@ def test_the_phones_position_chooses_on_the_map(context: BrowserContext) -> None
     expect(page.get_by_label("在哪一片")).to_have_value(GRID)
 
 
+def test_a_position_that_was_there_before_the_map_chooses_on_it_too(context: BrowserContext) -> None:
+    context.grant_permissions(["geolocation"])
+    context.set_geolocation({"latitude": 31.575, "longitude": 120.305})
+    page = opened(context)
+    page.get_by_role("button", name="用我现在的位置").click()
+    expect(page.locator("#lat")).not_to_have_value("")
+    page.get_by_role("button", name="在地图上点一下").click()
+    expect(page.get_by_label("在哪一片")).to_have_value(GRID)
+
+
 def test_a_topic_is_offered_and_taken_or_left(context: BrowserContext) -> None:
     page = opened(context)
     page.get_by_label(ASK).fill("路灯坏了，路面有个坑")

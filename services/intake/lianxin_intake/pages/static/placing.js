@@ -49,6 +49,13 @@ function tapped(event) {
   form.dispatchEvent(new Event('input', { bubbles: true }));
   form.dispatchEvent(new Event('moved'));
 }
+// Chooses the grid that holds the pin; whether there is one.
+function matched() {
+  if (pin.getAttribute('visibility') !== 'visible') return false;
+  list.value = holding(Number(pin.getAttribute('cx')), Number(pin.getAttribute('cy')));
+  named(list.value);
+  return list.value !== '';
+}
 function draw() {
   const svg = element('svg', { viewBox: '0 0 ' + map.size.join(' '), role: 'img', 'aria-label': box.dataset.label });
   for (const grid of map.grids) {
@@ -70,8 +77,9 @@ function draw() {
   svg.append(pin);
   svg.addEventListener('click', tapped);
   box.replaceChildren(svg);
-  named(list.value);
   pinned();
+  if (list.value) named(list.value);
+  else if (matched()) form.dispatchEvent(new Event('moved')); // the position was there before the map
 }
 async function open() {
   if (!box.hidden) {
@@ -100,10 +108,7 @@ if (list) {
     list.value = '';
     if (map && !box.hidden) {
       pinned();
-      if (pin.getAttribute('visibility') === 'visible') {
-        list.value = holding(Number(pin.getAttribute('cx')), Number(pin.getAttribute('cy')));
-      }
-      named(list.value);
+      if (!matched()) named('');
     }
     form.dispatchEvent(new Event('moved'));
   });
