@@ -1,24 +1,18 @@
 """`lianxin alert dead`: alerts that were given up, with the reason; sent once more when that is mended."""
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import TypeVar
 
 import click
 
-from lianxin_chassis.database import close_database, open_database
-from lianxin_chassis.outages import outage
-from lianxin_chassis.settings import Settings
 from lianxin_local.home import Home
 from lianxin_local.options import takes_data
 from lianxin_local.problem import Problem, say
-from lianxin_local.stack import Stack, require_stack
+from lianxin_local.service_database import asked
+from lianxin_local.stack import require_stack
 from lianxin_notifier.alerts import OUTSIDE
 from lianxin_notifier.delivery_store import DeadLetter, DeliveryStore
 
-T = TypeVar("T")
 MOST_LISTED = 1_000
 
 channel_option = click.option("--channel", type=click.Choice(OUTSIDE), help="Only this channel's.")
@@ -40,7 +34,9 @@ def dead() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def list_command(home: Home, channel: str | None, as_json: bool) -> None:
     """The newest 1,000: whom it was for, by which channel, why it was given up. No addresses."""
-    found = _asked(require_stack(home), lambda store: store.dead_letters(channel, MOST_LISTED))
+    found = asked(
+        require_stack(home), "notifier", lambda db: DeliveryStore(db).dead_letters(channel, MOST_LISTED)
+    )
     for one in found:
         click.echo(json.dumps(as_object(one), ensure_ascii=False) if as_json else in_words(one))
     if not found:
@@ -57,8 +53,10 @@ def retry(home: Home, alerts: tuple[str, ...], everything: bool, channel: str | 
     if bool(alerts) == everything:
         raise Problem("name alerts, or give --all")
     chosen = None if everything else alerts
-    count = _asked(
-        require_stack(home), lambda store: store.revive(datetime.now(UTC), channel=channel, alerts=chosen)
+    count = asked(
+        require_stack(home),
+        "notifier",
+        lambda db: DeliveryStore(db).revive(datetime.now(UTC), channel=channel, alerts=chosen),
     )
     click.echo(f"{count} queued; `lianxin alert dead list` shows those that are given up again")
     if alerts and count < len(set(alerts)):
@@ -89,21 +87,3 @@ def in_words(one: DeadLetter) -> str:
         f"{one.alert}  {one.channel:<8} {one.receiver:<8} {one.raised:%Y-%m-%d %H:%M} UTC  "
         f"{one.attempt} attempts: {one.error}{lost}"
     )
-
-
-def _asked(stack: Stack, question: Callable[[DeliveryStore], Awaitable[T]]) -> T:
-    """The answer of the deliveries' store. Raises Problem where the database does not answer."""
-
-    async def ask() -> T:
-        db = open_database(Settings(service="notifier", mongo_url=stack.database_url))
-        try:
-            return await question(DeliveryStore(db))
-        finally:
-            await close_database(db)
-
-    try:
-        return asyncio.run(ask())
-    except Exception as error:
-        if outage(error) is None:
-            raise
-        raise Problem(f"the database at {stack.database_url} does not answer: lianxin up?") from None

@@ -4,26 +4,21 @@ Each service keeps its own in its own database. A mark set here is acted on, wit
 worker that owns the key's partition.
 """
 
-import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
 
 import click
 
-from lianxin_chassis.database import close_database, open_database
-from lianxin_chassis.outages import outage
 from lianxin_chassis.parking import Aside, ParkedKey, ParkingLot
-from lianxin_chassis.settings import Settings
 from lianxin_local.home import Home
 from lianxin_local.options import takes_data
 from lianxin_local.problem import Problem, say
+from lianxin_local.service_database import asked
 from lianxin_local.stack import SERVICES, Stack, require_stack
 
-T = TypeVar("T")
 # A worker acts on a mark within about a second; one that is being started again takes longer.
 ACTED_SECONDS = 60.0
 
@@ -68,7 +63,7 @@ def show(home: Home, key: str, service: str | None, as_json: bool) -> None:
     if not held:
         raise Problem(f"nothing is parked under {key}; see lianxin dlq list")
     for name, topic in dict.fromkeys((one.service, one.key.topic) for one in held):
-        for aside in _asked(stack, name, lambda lot, topic=topic: lot.show(topic, key)):  # type: ignore[misc]
+        for aside in asked(stack, name, lambda db, topic=topic: ParkingLot(db).show(topic, key)):  # type: ignore[misc]
             told = record_as_object(name, aside)
             click.echo(json.dumps(told, ensure_ascii=False) if as_json else "\n".join(record_in_words(told)))
 
@@ -109,7 +104,7 @@ def parked_keys(stack: Stack, service: str | None = None) -> list[Parked]:
     found = [
         Parked(name, key)
         for name in (SERVICES if service is None else (service,))
-        for key in _asked(stack, name, lambda lot: lot.list_parked())
+        for key in asked(stack, name, lambda db: ParkingLot(db).list_parked())
     ]
     return sorted(found, key=lambda one: one.key.first_at)
 
@@ -180,7 +175,7 @@ def _act(
     if not chosen:
         raise Problem("nothing is parked" if key is None else f"nothing is parked under {key}")
     for one in chosen:
-        _asked(stack, one.service, lambda lot, parked=one.key: mark(lot, parked))  # type: ignore[misc]
+        asked(stack, one.service, lambda db, parked=one.key: mark(ParkingLot(db), parked))  # type: ignore[misc]
     say(f"{len(chosen)} marked; the workers act on it")
     left = _wait_until_acted(stack, chosen)
     for one in left:
@@ -212,21 +207,3 @@ def _wait_until_acted(stack: Stack, chosen: Iterable[Parked]) -> list[Parked]:
                 "the mark stays and is acted on when it can be"
             )
         time.sleep(0.3)
-
-
-def _asked(stack: Stack, service: str, question: Callable[[ParkingLot], Awaitable[T]]) -> T:
-    """The answer of a service's parking lot. Raises Problem where the database does not answer."""
-
-    async def ask() -> T:
-        db = open_database(Settings(service=service, mongo_url=stack.database_url))
-        try:
-            return await question(ParkingLot(db))
-        finally:
-            await close_database(db)
-
-    try:
-        return asyncio.run(ask())
-    except Exception as error:
-        if outage(error) is None:
-            raise
-        raise Problem(f"the database at {stack.database_url} does not answer: lianxin up?") from None
