@@ -132,15 +132,16 @@ class Strike:
     """At `progress` (0..1): to which worker or to the mail server what is done, for `seconds`."""
 
     progress: float
-    what: str  # "worker 0", "worker 1", "mail server killed", "mail server hangs"
+    what: str  # "worker 0", "worker 1", "mail server killed", "mail server hangs", "database dropped"
     seconds: float = 0.0
 
 
-def draw(kills: int, server_kills: int, hangs: int, seed: int) -> list[Strike]:
+def draw(kills: int, server_kills: int, hangs: int, drops: int, seed: int) -> list[Strike]:
     """Strikes in order of their moments."""
     chance = random.Random(f"strikes/{seed}")
     whats = [f"worker {chance.randrange(2)}" for _ in range(kills)]
     whats += ["mail server killed"] * server_kills + ["mail server hangs"] * hangs
+    whats += ["database dropped"] * drops
     chance.shuffle(whats)
     moments = sorted(chance.uniform(FIRST, LAST) for _ in whats)
     lasts = {"mail server killed": AWAY_S, "mail server hangs": HANGS_S}
@@ -161,6 +162,7 @@ class Storm:
     behaviour: dict[str, object]
     watcher: Watcher
     feeder: Feeder
+    drop_database: Callable[[], object]
     say: Callable[[str], object]
     struck: Counter[str] = field(default_factory=Counter)
     _began: float = field(default_factory=time.monotonic)
@@ -229,6 +231,8 @@ class Storm:
             self.smtp.behave(**self.behaviour | {"hang": True})  # type: ignore[arg-type]
             await asyncio.sleep(strike.seconds)
             self.smtp.behave(**self.behaviour)  # type: ignore[arg-type]
+        elif strike.what == "database dropped":
+            self.drop_database()
         else:
             worker = self.workers[int(strike.what.removeprefix("worker "))]
             await eventually_async(lambda: worker.spawned is not None and worker.spawned.alive)

@@ -1,7 +1,7 @@
 """A real SMTP server as a process: accepts mail into a file of JSON lines, or fails and hangs as it is told.
 
 How to behave is read from a JSON file for each message: `{"fail": 0.3, "hang": false, "slow_s": 0}`. Further
-`"faults": {"refuse": 0.1, …}` is the share of transactions that each of `FAULTS` befalls, and `"unknown": […]`
+`"faults": {"refuse": 0.1, …}` is the share of transactions that each of `FAULTS` befalls, and `"unknown"` are
 the addresses that there are no mailboxes for.
 """
 
