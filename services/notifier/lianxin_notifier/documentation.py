@@ -14,6 +14,7 @@ from lianxin_notifier.store import Item
 Responses = dict[int | str, dict[str, Any]]
 
 KEY = "channel key"
+A_DEPUTY: Any = {"a deputy": {"value": "D-0042"}}
 _CASE = "0192f0c1-7a5e-7c3d-9b1f-3f2a1c0d4e5f"
 _COMMAND = "0192f0c2-0000-7000-8000-000000000000"
 _MODELS = (ActionRequest, Item, Session, Contact, Words)
@@ -222,7 +223,7 @@ CASE = answers(
         "sequence": 2,
         "words": [
             {
-                "part": "opinion",
+                "part": "text",
                 "kind": "opinion",
                 "text": "金匮桥下的路灯坏了三天。",
                 "title": None,

@@ -11,7 +11,7 @@ from lianxin_contracts.inbound import Actor
 from lianxin_contracts.words import OPINION_PART, Words
 from lianxin_notifier.contact import Contact, Unopenable
 from lianxin_notifier.context import Notifier, json_response, uuid_of
-from lianxin_notifier.documentation import CASE, CONTACT
+from lianxin_notifier.documentation import A_DEPUTY, CASE, CONTACT
 from lianxin_notifier.inbox import CommandResult, Opinion
 from lianxin_notifier.rights import acting, city_of
 from lianxin_notifier.routes_actions import require_seat
@@ -19,7 +19,13 @@ from lianxin_notifier.routes_actions import require_seat
 log = get_logger(__name__)
 
 As = Annotated[
-    str | None, Query(alias="as", max_length=128, description="the deputy or member of staff who looks")
+    str | None,
+    Query(
+        alias="as",
+        max_length=128,
+        description="the deputy or member of staff who looks",
+        openapi_examples=A_DEPUTY,
+    ),
 ]
 
 

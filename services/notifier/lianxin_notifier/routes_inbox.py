@@ -11,7 +11,7 @@ from lianxin_chassis.problems import ProblemError
 from lianxin_contracts.lifecycle import Stage
 from lianxin_notifier.alerts import Numbered
 from lianxin_notifier.context import Notifier, json_response
-from lianxin_notifier.documentation import INBOX, STREAM
+from lianxin_notifier.documentation import A_DEPUTY, INBOX, STREAM
 from lianxin_notifier.rights import city_of, receiver_for
 
 MOST_ITEMS = 500
@@ -32,7 +32,7 @@ def inbox_routes(notifier: Notifier) -> APIRouter:
     @router.get("/v1/inbox", summary="What waits in an inbox, newest first", responses=INBOX)
     async def inbox(
         request: Request,
-        deputy: Annotated[str | None, Query(max_length=128)] = None,
+        deputy: Annotated[str | None, Query(max_length=128, openapi_examples=A_DEPUTY)] = None,
         stage: Stage | None = None,
         limit: Annotated[int, Query(ge=1, le=MOST_ITEMS)] = 50,
         after: Annotated[str | None, Query(max_length=20, description="`next` of the page before")] = None,
@@ -52,7 +52,7 @@ def inbox_routes(notifier: Notifier) -> APIRouter:
     )
     async def stream(
         request: Request,
-        deputy: Annotated[str | None, Query(max_length=128)] = None,
+        deputy: Annotated[str | None, Query(max_length=128, openapi_examples=A_DEPUTY)] = None,
         last_event_id: Annotated[str | None, Query(max_length=20)] = None,
     ) -> Response:
         """Events of type `alert`; each one's id is its number in this inbox. A client that comes back with

@@ -9,13 +9,16 @@ from lianxin_chassis.logs import get_logger
 from lianxin_chassis.problems import ProblemError
 from lianxin_contracts import ids
 from lianxin_notifier.context import Notifier, json_response
-from lianxin_notifier.documentation import LINK, REVOKED, SIGNINS
+from lianxin_notifier.documentation import A_DEPUTY, LINK, REVOKED, SIGNINS
 from lianxin_notifier.people import person_of
 from lianxin_notifier.rights import city_of
 
 log = get_logger(__name__)
 
-Who = Annotated[str, Query(max_length=128, description="the id of a deputy or member of staff")]
+Who = Annotated[
+    str,
+    Query(max_length=128, description="the id of a deputy or member of staff", openapi_examples=A_DEPUTY),
+]
 
 
 def signin_routes(notifier: Notifier) -> APIRouter:
@@ -25,7 +28,7 @@ def signin_routes(notifier: Notifier) -> APIRouter:
     @router.get("/v1/signins", summary="Sign-ins, newest first", responses=SIGNINS)
     async def known(
         request: Request,
-        person: Annotated[str | None, Query(max_length=128)] = None,
+        person: Annotated[str | None, Query(max_length=128, openapi_examples=A_DEPUTY)] = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
     ) -> Response:
         await _by(notifier, request)
