@@ -48,8 +48,8 @@ def try_everything(
     schema.config.generation.update(modes=list(schemathesis.GenerationMode))
     wrong: dict[str, str] = {}
     tried = 0
-    for result in schema.get_all_operations():
-        operation = result.ok()  # type: ignore[union-attr]  # fails the test where the document is wrong
+
+    def attempt(operation: Any) -> None:
         sending = (send or {}).get(operation.label, send_and_read)
 
         @seed(start)
@@ -61,7 +61,7 @@ def try_everything(
             suppress_health_check=list(HealthCheck),
         )
         @given(case=operation.as_strategy(), data=st.data())
-        def answered(case: Any, data: st.DataObject, sending: Send = sending) -> None:
+        def answered(case: Any, data: st.DataObject) -> None:
             nonlocal tried
             tried += 1
             if known and data.draw(st.booleans()):
@@ -69,8 +69,12 @@ def try_everything(
             answer = sending(case, data.draw(st.sampled_from(list(headers))))
             case.validate_response(answer, checks=CHECKS)
 
+        answered()
+
+    for result in schema.get_all_operations():
+        operation = result.ok()  # type: ignore[union-attr]  # fails the test where the document is wrong
         try:
-            answered()
+            attempt(operation)
         except (Exception, ExceptionGroup) as error:  # noqa: BLE001 - all operations are tried, then told
             wrong[operation.label] = str(error)[:1200]
     return tried, wrong
