@@ -48,7 +48,7 @@ _EXAMPLE = {
             "figure": "submitted",
             "version": 1,
             "kind": "count",
-            "basis": None,
+            "basis": "cohort",
             "unit": "opinions",
             "from": "2026-11-23T00:00:00.000+08:00",
             "to": "2026-11-24T00:00:00.000+08:00",

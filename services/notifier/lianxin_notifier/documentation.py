@@ -71,7 +71,7 @@ INBOX = answers(
                 "state": "open",
             }
         ],
-        "next": None,
+        "next": "17",
     },
     404,
     422,
@@ -179,16 +179,7 @@ COMMAND = answers(
 )
 
 _DUES = ("acknowledge", "first_response", "resolve")
-_PARTS = (
-    "part",
-    "kind",
-    "text",
-    "title",
-    "address",
-    "place",
-    "language",
-    "by",
-)
+_PARTS = ("part", "kind", "text", "title", "address", "place", "language", "by")
 _WORDS = _COMPONENTS["Words"]["properties"]
 
 CASE = answers(
@@ -226,11 +217,11 @@ CASE = answers(
                 "part": "text",
                 "kind": "opinion",
                 "text": "金匮桥下的路灯坏了三天。",
-                "title": None,
+                "title": "路灯不亮",
                 "address": "金匮桥北堍",
-                "place": None,
+                "place": {"lat": 31.5689, "lon": 120.2986, "crs": "wgs84"},
                 "language": "zh",
-                "by": {"kind": "resident", "id": None},
+                "by": {"kind": "resident"},
             }
         ],
     },
@@ -264,7 +255,7 @@ SIGNINS = answers(
                 "provider": "link",
                 "created": "2026-11-23T00:00:00Z",
                 "expires": "2026-12-23T00:00:00Z",
-                "revoked": None,
+                "revoked": "2026-11-24T00:00:00Z",
             }
         ]
     },
