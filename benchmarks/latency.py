@@ -201,12 +201,16 @@ async def with_tabs(city: City, watch: Watch, opened: Tabs, rate: float, seconds
 
 async def at_half(city: City, watch: Watch, rate: float, seconds: float) -> None:
     """Post at `rate`, and tell what each process needed."""
+    handled = city.running.batches()
     busy, began, before = time.process_time(), time.perf_counter(), city.running.spent()
     await at_rate(city, watch, rate, seconds)
     elapsed = time.perf_counter() - began
     print(f"the client used {(time.process_time() - busy) / elapsed:.2f} of one processor", end="")
     used = {name: (after - before[name]) / elapsed for name, after in city.running.spent().items()}
     print("".join(f", {name} {share:.2f}" for name, share in used.items()))
+    for name, after in city.running.batches().items():
+        count, records, took = (now - then for now, then in zip(after, handled[name], strict=True))
+        print(f"{name}: batches of {records / count:.1f} records, {took / count * 1000:.1f} ms each")
 
 
 async def make_key(bootstrap: str) -> None:
