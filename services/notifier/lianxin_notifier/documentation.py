@@ -174,7 +174,7 @@ COMMAND = answers(
         "required": ["status"],
         "properties": {"status": {"enum": ["pending", "applied", "refused"]}, "code": _TEXT},
     },
-    {"status": "refused", "code": "not_your_case"},
+    {"status": "applied"},
     404,
 )
 
