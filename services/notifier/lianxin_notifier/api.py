@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
-import msgspec
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 from pymongo.errors import PyMongoError
@@ -30,9 +29,9 @@ from lianxin_chassis.process import run_api
 from lianxin_chassis.publisher import Publisher
 from lianxin_chassis.registry import RegistryFollower
 from lianxin_contracts import topics
-from lianxin_notifier.actions import ActionRequest
 from lianxin_notifier.contact import ContactOpener
 from lianxin_notifier.context import Notifier
+from lianxin_notifier.documentation import complete
 from lianxin_notifier.idempotency import IdempotencyKeys
 from lianxin_notifier.ledger import NumberLedger
 from lianxin_notifier.live_store import LiveStore
@@ -157,16 +156,11 @@ def _answer_outages(app: FastAPI) -> None:
 
 
 def _document(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document, with the bodies that FastAPI does not parse."""
+    """The OpenAPI document, with what FastAPI does not see."""
     if app.openapi_schema is None:
-        document = get_openapi(
-            title=app.title, version=app.version, description=app.description, routes=app.routes
+        app.openapi_schema = complete(
+            get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         )
-        (_,), found = msgspec.json.schema_components(
-            [ActionRequest], ref_template="#/components/schemas/{name}"
-        )
-        document.setdefault("components", {}).setdefault("schemas", {}).update(found)
-        app.openapi_schema = document
     return app.openapi_schema
 
 

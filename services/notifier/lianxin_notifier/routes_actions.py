@@ -11,6 +11,7 @@ from lianxin_contracts import ids
 from lianxin_contracts.inbound import Actor
 from lianxin_notifier.actions import MAX_BODY, ActionRequest, command, parse, record_of
 from lianxin_notifier.context import Notifier, json_response, uuid_of
+from lianxin_notifier.documentation import ACT, ACT_BODY, COMMAND
 from lianxin_notifier.inbox import Opinion
 from lianxin_notifier.rights import Caller, acting, city_of
 
@@ -25,12 +26,8 @@ def action_routes(notifier: Notifier) -> APIRouter:
         "/v1/cases/{case}/actions",
         status_code=202,
         summary="Act on a case",
-        openapi_extra={
-            "requestBody": {
-                "required": True,
-                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ActionRequest"}}},
-            }
-        },
+        openapi_extra=ACT_BODY,
+        responses=ACT,
     )
     async def act(case: str, request: Request) -> Response:
         """202 with `command_id` once the broker has acknowledged the command. What became of it:
@@ -49,7 +46,7 @@ def action_routes(notifier: Notifier) -> APIRouter:
         )
         return json_response(202, {"command_id": command_id})
 
-    @router.get("/v1/commands/{command_id}", summary="What became of an action")
+    @router.get("/v1/commands/{command_id}", summary="What became of an action", responses=COMMAND)
     async def what_became(command_id: str, request: Request) -> Response:
         """`pending` until the router has decided; a command that nobody gave stays so."""
         await notifier.caller(request, "act", "read")

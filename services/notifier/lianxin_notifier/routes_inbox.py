@@ -11,6 +11,7 @@ from lianxin_chassis.problems import ProblemError
 from lianxin_contracts.lifecycle import Stage
 from lianxin_notifier.alerts import Numbered
 from lianxin_notifier.context import Notifier, json_response
+from lianxin_notifier.documentation import A_DEPUTY, INBOX, STREAM
 from lianxin_notifier.rights import city_of, receiver_for
 
 MOST_ITEMS = 500
@@ -18,14 +19,20 @@ MOST_ITEMS = 500
 RETRY_MS = 1_000
 
 
+class EventStream(EventSourceResponse):
+    """Says its media type to the document too."""
+
+    media_type = "text/event-stream"
+
+
 def inbox_routes(notifier: Notifier) -> APIRouter:
     """`GET /v1/inbox` and `GET /v1/alerts/stream`. Keys of scope act or read."""
     router = APIRouter(tags=["inbox"])
 
-    @router.get("/v1/inbox", summary="What waits in an inbox, newest first")
+    @router.get("/v1/inbox", summary="What waits in an inbox, newest first", responses=INBOX)
     async def inbox(
         request: Request,
-        deputy: Annotated[str | None, Query(max_length=128)] = None,
+        deputy: Annotated[str | None, Query(max_length=128, openapi_examples=A_DEPUTY)] = None,
         stage: Stage | None = None,
         limit: Annotated[int, Query(ge=1, le=MOST_ITEMS)] = 50,
         after: Annotated[str | None, Query(max_length=20, description="`next` of the page before")] = None,
@@ -37,10 +44,15 @@ def inbox_routes(notifier: Notifier) -> APIRouter:
         more = str(items[-1].number) if len(items) == limit else None
         return json_response(200, {"items": items, "next": more})
 
-    @router.get("/v1/alerts/stream", summary="Alerts as they come, as server-sent events")
+    @router.get(
+        "/v1/alerts/stream",
+        summary="Alerts as they come, as server-sent events",
+        response_class=EventStream,
+        responses=STREAM,
+    )
     async def stream(
         request: Request,
-        deputy: Annotated[str | None, Query(max_length=128)] = None,
+        deputy: Annotated[str | None, Query(max_length=128, openapi_examples=A_DEPUTY)] = None,
         last_event_id: Annotated[str | None, Query(max_length=20)] = None,
     ) -> Response:
         """Events of type `alert`; each one's id is its number in this inbox. A client that comes back with
@@ -59,7 +71,7 @@ def inbox_routes(notifier: Notifier) -> APIRouter:
             async for alert in notifier.hub.follow(receiver, last):
                 yield event_of(alert)
 
-        return EventSourceResponse(
+        return EventStream(
             events(),
             ping=notifier.heartbeat_s,
             headers={"Cache-Control": "no-store"},
