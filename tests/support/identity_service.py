@@ -1,5 +1,6 @@
 """An OpenID provider of our own, that can be told to lie. It signs by hand, with none of the product's
-libraries for tokens, and takes a code only with the client's secret, the right redirect and PKCE's verifier."""
+libraries for tokens, and takes a code only with the client's secret, the right redirect and
+PKCE's verifier."""
 
 import base64
 import hashlib

@@ -62,7 +62,7 @@ def json_response(status: int, body: Any, headers: dict[str, str] | None = None)
         msgspec.json.encode(body),
         status_code=status,
         media_type="application/json",
-        headers={"Cache-Control": "no-store", **(headers or {})},
+        headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **(headers or {})},
     )
 
 

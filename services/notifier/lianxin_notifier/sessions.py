@@ -93,6 +93,11 @@ class Sessions:
             return None
         return _session(found)
 
+    async def holds(self, id_: str, now: datetime) -> bool:
+        """Whether the session `id_` is still open."""
+        condition: Document = {"id": id_, "revoked": None, "expires": {"$gt": now}}
+        return await self._sessions.find_one(condition, {"_id": 1}) is not None
+
     async def known(self, person: str | None, limit: int) -> list[Session]:
         """The newest sign-ins, of one person or of all, at most `limit`."""
         condition: Document = {} if person is None else {"person": person}

@@ -77,6 +77,8 @@ def a_city(
             registry.Staff("tom", "tom", ("triage",)),
             registry.Staff("sue", "sue", ("supervisor",)),
             registry.Staff("far", "far", ("triage", "supervisor"), ("320999",)),
+            registry.Staff("stan", "stan", ("station",), stations=("home",)),
+            registry.Staff("stella", "stella", ("station",), stations=("elsewhere",)),
         ),
     )
 

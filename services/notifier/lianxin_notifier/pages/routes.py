@@ -9,6 +9,7 @@ from lianxin_notifier.pages.duty_page import duty_page_routes
 from lianxin_notifier.pages.inbox_page import inbox_page_routes
 from lianxin_notifier.pages.oidc_page import oidc_page_routes
 from lianxin_notifier.pages.signin_page import Asking, signin_page_routes
+from lianxin_notifier.pages.station_page import station_page_routes
 from lianxin_notifier.settings import NotifierSettings
 from lianxin_notifier.signin_mail import SignInMailer
 
@@ -29,4 +30,5 @@ def page_routes(notifier: Notifier, settings: NotifierSettings) -> list[APIRoute
         inbox_page_routes(notifier),
         case_page_routes(notifier),
         duty_page_routes(notifier),
+        station_page_routes(notifier),
     ]
