@@ -102,16 +102,10 @@ def test_every_page_forbids_frames_foreign_scripts_and_caches(city_broker: Broke
     case = History()
     write(city_broker.bootstrap, [case.words("井盖坏了"), *case.steps(SUBMITTED, assigned("D1"))])
     eventually(lambda: any(item["id"] == case.opinion for item in api.inbox("D1", limit=500)))
-    deputy, admin, staff, nobody = (
-        signed_in(api, "D1"),
-        signed_in(api, "A1"),
-        signed_in(api, "Z1"),
-        Visitor(api),
-    )
-    link = urlsplit(link_for(api, "D2")).path
-    pages = [
-        (deputy, p) for p in ("/inbox", f"/inbox/{case.opinion}", "/supervision", "/inbox/x", "/duty/P1")
-    ]
+    deputy, admin, staff = (signed_in(api, who) for who in ("D1", "A1", "Z1"))
+    nobody, link = Visitor(api), urlsplit(link_for(api, "D2")).path
+    case_page = f"/inbox/{case.opinion}"
+    pages = [(deputy, p) for p in ("/inbox", case_page, "/supervision", "/inbox/x", "/duty/P1")]
     pages += [(admin, "/signins"), (admin, "/supervision"), (staff, "/station")]
     pages += [(nobody, p) for p in ("/signin", link, "/signin/forged", "/duty/x", "/signin?fault=x&out=1")]
     for visitor, path in pages:

@@ -55,7 +55,7 @@ class NotifierSettings(Settings):
     # Hosts (by commas) that may be asked by plain http; this machine always may.
     oidc_plain_hosts: str = ""
     # Certificates that vouch for it, where public ones don't.
-    oidc_cafile: str | None = None
+    oidc_cafile: str = ""
     # How long one question to it may take, how far its clock may be off, how long what it says of
     # itself holds, seconds.
     oidc_deadline_s: float = Field(default=8.0, gt=0)

@@ -23,7 +23,7 @@ def open_provider(
     """The provider, None where no issuer is set, and the client that it asks by, to be closed by the caller.
     Nothing is asked yet. Raises OSError for certificates that can't be read."""
     trusted: ssl.SSLContext | bool = True
-    if settings.oidc_cafile is not None:
+    if settings.oidc_cafile:
         trusted = ssl.create_default_context(cafile=settings.oidc_cafile)
     # An answer that sends us elsewhere is not followed: secrets go where the discovery document says only.
     http = httpx.AsyncClient(verify=trusted, follow_redirects=False, timeout=settings.oidc_deadline_s)
