@@ -125,7 +125,13 @@ def create_app(settings: NotifierSettings) -> FastAPI:
             await oidc_http.aclose()
             await close_database(db)
 
-    app = FastAPI(title="Lianxin notifier 连心·交办", description=DESCRIPTION, version="1", lifespan=lifespan)
+    app = FastAPI(
+        title="Lianxin notifier 连心·交办",
+        description=DESCRIPTION,
+        version="1",
+        lifespan=lifespan,
+        redirect_slashes=False,  # such a redirect names whatever host the caller said
+    )
     problems.install(app)
     _answer_outages(app)
     app.include_router(
