@@ -46,7 +46,7 @@ def test_a_session_that_was_planted_before_signing_in_opens_nothing_afterwards(a
     planted = dict(attacker.http.cookies)
     victim = Visitor(api)
     headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in planted.items())}
-    answer = victim.http.post(urlsplit(link_for(api, "D1")).path, data={}, headers=headers)
+    answer = victim.http.post(urlsplit(link_for(api, "D1")).path, data={"to": "/inbox"}, headers=headers)
     assert answer.status_code == 303
     assert victim.http.cookies["lianxin"] != planted["lianxin"]
     assert attacker.http.get("/inbox").status_code == 303
@@ -59,7 +59,7 @@ def test_a_token_of_somebody_s_own_making_opens_nothing(api: Running, token: str
 
 
 def test_behind_https_the_cookie_is_this_host_s_alone_and_never_goes_in_the_open(public: Running) -> None:
-    answer = Visitor(public).http.post(urlsplit(link_for(public, "D1")).path, data={})
+    answer = Visitor(public).http.post(urlsplit(link_for(public, "D1")).path, data={"to": "/inbox"})
     (cookie,) = answer.headers.get_list("set-cookie")
     name, *attributes = [part.strip().lower() for part in cookie.split(";")]
     assert name.startswith("__host-lianxin=")
@@ -134,7 +134,7 @@ def test_a_host_that_is_not_ours_gets_into_no_link_and_no_redirect(public: Runni
         visitor.http.get("/inbox/", headers=host),
         visitor.http.get("/", headers=host),
         visitor.http.post("/signin", data={"who": "M1"}, headers=host),
-        visitor.http.post(urlsplit(made).path, data={}, headers=host),
+        visitor.http.post(urlsplit(made).path, data={"to": "/inbox"}, headers=host),
     ):
         assert "evil.test" not in answer.text, answer.request.url
         assert "evil.test" not in answer.headers.get("location", ""), answer.request.url

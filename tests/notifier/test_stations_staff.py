@@ -27,11 +27,11 @@ FORBIDDEN = {
 }
 
 
-def case_at(broker: Broker, api: Running, station: str, *steps: Any) -> History:
-    """A case that came in at `station`; T1 was told of it."""
+def case_at(broker: Broker, api: Running, station: str, *steps: Any, told: str = "T1") -> History:
+    """A case that came in at `station`; `told` has it in the inbox."""
     case = History()
     write(broker.bootstrap, [case.words(WORDS), *case.steps(replace(SUBMITTED, station=station), *steps)])
-    eventually(lambda: any(item["id"] == case.opinion for item in api.inbox("T1", limit=500)))
+    eventually(lambda: any(item["id"] == case.opinion for item in api.inbox(told, limit=500)))
     return case
 
 
@@ -86,7 +86,7 @@ def test_staff_of_a_station_place_what_waits_and_are_offered_nothing_else(
 def test_staff_of_a_station_are_offered_nothing_once_a_deputy_has_the_case(
     city_broker: Broker, api: Running
 ) -> None:
-    case = case_at(city_broker, api, "P1", triaged("T1"), assigned("D1", "triage"))
+    case = case_at(city_broker, api, "P1", triaged("T1"), assigned("D1", "triage"), told="D1")
     staff = signed_in(api, "Z1")
     eventually(lambda: "代表1" in staff.http.get(f"/inbox/{case.opinion}").text)
     assert offered(staff.http.get(f"/inbox/{case.opinion}").text) == []

@@ -152,6 +152,8 @@ def _moment(claims: Mapping[str, Any], name: str) -> datetime:
 def _usable(document: Any) -> Key | None:
     if not isinstance(document, dict) or document.get("use", "sig") != "sig":
         return None
+    if document.get("kty") not in KEY_TYPES.values():
+        return None
     try:
         key = jwk.import_key(document)
     except (JoseError, ValueError, TypeError, KeyError):
