@@ -43,6 +43,7 @@ PRIVATE = {
     "LIANXIN_LINK_SECRET": ("intake", "notifier"),
     "LIANXIN_WEBHOOK_SECRET": ("notifier",),
     "LIANXIN_SIGNIN_SECRET": ("notifier",),
+    "LIANXIN_OIDC_CLIENT_SECRET": ("notifier",),
     "LIANXIN_ISSUE_SECRET": ("router",),
     "LIANXIN_SMTP_PASSWORD": ("notifier",),
 }

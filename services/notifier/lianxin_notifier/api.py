@@ -35,6 +35,7 @@ from lianxin_notifier.documentation import complete
 from lianxin_notifier.idempotency import IdempotencyKeys
 from lianxin_notifier.ledger import NumberLedger
 from lianxin_notifier.live_store import LiveStore
+from lianxin_notifier.oidc.assembly import open_provider
 from lianxin_notifier.pages.photos import PhotoLinks
 from lianxin_notifier.pages.rendering import STATIC
 from lianxin_notifier.pages.routes import page_routes
@@ -78,6 +79,7 @@ def create_app(settings: NotifierSettings) -> FastAPI:
         followers.append(deliveries)
         sessions = Sessions(db)
         uses = KeyUses(db)
+        oidc, oidc_http = open_provider(settings, secret, url, sessions, registry)
         notifier = Notifier(
             registry=NotedKeys(registry, uses),
             publisher=publisher,
@@ -93,6 +95,7 @@ def create_app(settings: NotifierSettings) -> FastAPI:
             signins=SignIns(secret, url, sessions, registry, timedelta(days=settings.signin_days)),
             link_valid_s=settings.asked_link_minutes * 60,
             photos=PhotoLinks(settings.link_secret.get_secret_value().encode(), settings.intake_url),
+            oidc=oidc,
         )
         groups = [routes(notifier) for routes in (inbox_routes, action_routes, case_routes, signin_routes)]
         groups += page_routes(notifier, settings)
@@ -118,9 +121,16 @@ def create_app(settings: NotifierSettings) -> FastAPI:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
             await publisher.stop()
+            await oidc_http.aclose()
             await close_database(db)
 
-    app = FastAPI(title="Lianxin notifier 连心·交办", description=DESCRIPTION, version="1", lifespan=lifespan)
+    app = FastAPI(
+        title="Lianxin notifier 连心·交办",
+        description=DESCRIPTION,
+        version="1",
+        lifespan=lifespan,
+        redirect_slashes=False,  # such a redirect names whatever host the caller said
+    )
     problems.install(app)
     _answer_outages(app)
     app.include_router(

@@ -9,10 +9,12 @@ from lianxin_chassis.outages import Outage, outage
 from lianxin_chassis.problems import ProblemError
 from lianxin_contracts import ids
 from lianxin_contracts.inbound import Actor
+from lianxin_contracts.registry import Snapshot
 from lianxin_notifier.actions import MAX_BODY, ActionRequest, command, parse, record_of
 from lianxin_notifier.context import Notifier, json_response, uuid_of
 from lianxin_notifier.documentation import ACT, ACT_BODY, COMMAND
 from lianxin_notifier.inbox import Opinion
+from lianxin_notifier.people import person_of
 from lianxin_notifier.rights import Caller, acting, city_of
 
 log = get_logger(__name__)
@@ -111,14 +113,18 @@ async def require_seat_if_known(notifier: Notifier, case: str, actor: Actor) -> 
         return
     if opinion is None:
         raise ProblemError(404, "case_unknown", "There is no such case")
-    require_seat(opinion, actor)
+    require_seat(opinion, actor, city_of(notifier.registry))
 
 
-def require_seat(opinion: Opinion, actor: Actor) -> None:
-    """Raises 403 for a deputy who does not have the case in the inbox; staff see every case."""
+def require_seat(opinion: Opinion, actor: Actor, city: Snapshot) -> None:
+    """Raises 403 for somebody who neither has the case in the inbox nor is of the office, which sees every
+    case, or of the station at which it came in."""
     seat = opinion.seats.get(actor.id)
-    if actor.kind != "staff" and (seat is None or seat.state == "left"):
-        raise ProblemError(403, "not_your_case", "This case is not in the inbox of this deputy")
+    if seat is not None and seat.state != "left":
+        return
+    person = person_of(actor.id, city)
+    if person is None or not person.looks_into(opinion.station):
+        raise ProblemError(403, "not_your_case", "This case is not in the inbox of this person")
 
 
 async def _json_body(request: Request) -> bytes:

@@ -46,7 +46,7 @@ def case_routes(notifier: Notifier) -> APIRouter:
         opinion = (await store.opinions([id_])).get(id_)
         if opinion is None:
             raise ProblemError(404, "case_unknown", "There is no such case")
-        require_seat(opinion, actor)
+        require_seat(opinion, actor, city_of(notifier.registry))
         words = [] if opinion.erased else await store.words(id_)
         return json_response(200, _case(opinion, words))
 

@@ -1,18 +1,23 @@
 """A deputy's inbox: the list, and the stream of what comes."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
+from lianxin_chassis.logs import get_logger
+from lianxin_chassis.outages import outage
 from lianxin_chassis.problems import ProblemError
 from lianxin_contracts.lifecycle import Stage
 from lianxin_notifier.alerts import Numbered
 from lianxin_notifier.context import Notifier, json_response
 from lianxin_notifier.documentation import A_DEPUTY, INBOX, STREAM
-from lianxin_notifier.rights import city_of, receiver_for
+from lianxin_notifier.rights import Caller, city_of, receiver_for
+
+log = get_logger(__name__)
 
 MOST_ITEMS = 500
 # A new stream waits this long before it comes back after a break, ms; browsers honour it.
@@ -69,6 +74,8 @@ def inbox_routes(notifier: Notifier) -> APIRouter:
             ready = msgspec.json.encode({"after": last, "number": newest}).decode()
             yield ServerSentEvent(ready, event="ready", retry=RETRY_MS)
             async for alert in notifier.hub.follow(receiver, last):
+                if not await _still_signed_in(notifier, caller):
+                    return
                 yield event_of(alert)
 
         return EventStream(
@@ -95,6 +102,20 @@ def event_of(alert: Numbered) -> ServerSentEvent:
         "due": alert.entry.due,
     }
     return ServerSentEvent(msgspec.json.encode(data).decode(), event="alert", id=str(alert.number))
+
+
+async def _still_signed_in(notifier: Notifier, caller: Caller) -> bool:
+    """Whether whoever reads the stream by a sign-in may go on: a stream outlives the look at its cookie."""
+    if caller.session is None:
+        return True
+    try:
+        return await notifier.signins.sessions.holds(caller.session, datetime.now(UTC))
+    except Exception as error:
+        if outage(error) is None:
+            raise
+        # While the database is away nobody can revoke anything either.
+        log.warning("a sign-in is not checked", error=type(error).__name__)
+        return True
 
 
 def _number(text: str | None, name: str) -> int | None:
