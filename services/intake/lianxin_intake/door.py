@@ -153,6 +153,10 @@ class Door:
         if attachments:
             self._attachments.claimed(attachments)
 
+    def code_of(self, channel: str, key: str) -> str:
+        """The tracking code of what `channel` may send under the Idempotency-Key `key`."""
+        return self.codes.of(self.identities.of(channel, key).opinion)
+
     def digest(self, said: Struct) -> str:
         """A keyed hash of `said` (hex): tells a repeat from another body and, to who has it, nothing else."""
         return hmac.digest(self._secret, msgspec.json.encode(said), "sha256").hex()

@@ -200,9 +200,7 @@ def test_an_update_closes_nothing(status: str) -> None:
 
 
 def test_an_update_says_something() -> None:
-    ((code, description),) = refused(
-        lambda: saying.update_of({"service_request_id": UPDATE["service_request_id"]})
-    )
+    ((code, description),) = refused(lambda: saying.update_of({**UPDATE, "description": ""}))
     assert (code, description.partition(":")[0]) == (400, "description")
 
 

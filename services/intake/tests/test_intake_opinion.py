@@ -149,9 +149,10 @@ def test_a_media_url_is_a_web_address(link: str) -> None:
 @pytest.mark.parametrize(
     "link",
     [
-        "", "javascript:alert(1)", "file:///etc/passwd", "data:text/html,x", "https://", "http://[", "https://a b",
-        "https://user@x.example", "https://bank.example:443@x.example", "https://x.example:port", "//x.example",
-        "https://x.example/\u202egpj.exe", 'https://x.example/"onclick=', "https://x.example/" + "a" * 2_000,
+        "", "javascript:alert(1)", "file:///etc/passwd", "data:text/html,x", "https://", "http://[",
+        "https://a b", "https://user@x.example", "https://bank.example:443@x.example", "//x.example",
+        "https://x.example:port", "https://x.example/\u202egpj.exe", 'https://x.example/"onclick=',
+        "https://x.example/" + "a" * 2_000,
     ],
 )  # fmt: skip
 def test_a_media_url_that_is_no_plain_web_address_is_refused(link: str) -> None:

@@ -97,7 +97,7 @@ def update_of(arguments: Arguments) -> dict[str, Any]:
             Fault("status", "not_yours", f"Leave it out, or send one that closes nothing: {known}. "
                   "The deputy who holds a request closes it.")
         )  # fmt: skip
-    if not {"description", "media_url"} & arguments.keys():
+    if not any(arguments.get(name) for name in ("description", "media_url")):
         found.append(Fault("text", "missing", "Say what was seen or done."))
     if len(arguments.get("description", "")) > MAX_DESCRIPTION:
         found.append(Fault("text", "too_long", f"At most {MAX_DESCRIPTION} characters."))
