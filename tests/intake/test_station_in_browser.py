@@ -253,7 +253,7 @@ def test_in_the_other_language_everything_that_was_typed_is_there(
 ) -> None:
     page = opened(context, address)
     page.get_by_label(ASK).fill("灯坏了")
-    page.get_by_label("在什么地方").fill("金匮桥")
+    page.get_by_label("地点（可不填）").fill("金匮桥")
     page.get_by_text("类别、联系方式").click()
     page.get_by_label("电话").fill("13800000000")
     page.get_by_role("link", name="English").click()

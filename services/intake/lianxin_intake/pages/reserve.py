@@ -1,8 +1,8 @@
 """`/s/{station}/codes`: tracking codes that a kiosk has ready for what it can't send at once.
 
 The code of an opinion is a keyed hash of its id, and the id follows from the key that the page sends with it.
-So whoever gives out the key beforehand can give out the code: a kiosk fetches a few pairs while it has a line,
-and who speaks without one still goes home with a code, good from the moment that the line is back.
+So whoever gives out the key beforehand can give out the code: a kiosk fetches a few pairs while it has a
+line, and who speaks without one still goes home with a code, good from the moment that the line is back.
 
 The keys are made here, at random: nobody can ask for the code of a key that somebody else holds. A pair opens
 nothing until an opinion was sent under its key, which is for whoever fetched it alone to do.
