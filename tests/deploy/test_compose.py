@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from deploy.images.dockerfile import read
 from lianxin_local.jars import KAFKA_VERSION
