@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from lianxin_contracts import ids
 from lianxin_contracts.inbound import MAX_TEXT, Actor, Visited
-from lianxin_contracts.registry import Snapshot
+from lianxin_contracts.registry import Scope, Snapshot
 from lianxin_intake import opinion
 from lianxin_intake.context import Intake
 from lianxin_intake.door import invalid, unreadable
@@ -25,7 +25,7 @@ from lianxin_intake.saying import say
 from lianxin_intake.web_links import HOW, is_link
 
 TYPE = "visit.recorded"
-SCOPE = "field"
+SCOPE: Scope = "field"
 REFUSED = "The visit can't be recorded as it is"
 
 
