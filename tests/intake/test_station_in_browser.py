@@ -224,7 +224,8 @@ def test_without_a_line_a_kiosk_gives_a_code_that_opens_once_the_line_is_back(
         codes.append(page.locator("#kept-big").inner_text())
         if len(codes) == 1:
             picture(page, "kiosk-code-without-a-line")
-        page.get_by_role("button", name="记好了").click()
+        with page.expect_navigation():
+            page.get_by_role("button", name="记好了").click()
         expect(page.get_by_label(ASK)).to_be_visible()
         assert codes[-1] not in page.content()
     assert len(set(codes)) == 2
