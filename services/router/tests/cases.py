@@ -115,7 +115,7 @@ def a_rounded_place(place: Place) -> RoundedPlace:
     return RoundedPlace(round(place.lat, 3), round(place.lon, 3))
 
 
-SOURCES = {"opinion.seen": "/notifier/ann", "case.due": "/router"}
+SOURCES = {"opinion.seen": "/notifier/ann", "case.due": "/router", "visit.recorded": "/intake/field"}
 SOURCES |= {"case.review": "/router", "case.merge": "/router"}
 TYPE_OF = {model: type_ for type_, model in inbound.MODELS.items()}
 
