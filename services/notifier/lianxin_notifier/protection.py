@@ -75,7 +75,7 @@ class Guard:
     """Breakers and paces of one channel.
 
     What breaks together has one breaker: a mail server, a provider, the host of a webhook. What is counted
-    together has one pace: each robot, else the channel.
+    together has one pace: each robot, each member of WeCom, else the channel.
     """
 
     def __init__(self, kind: Outside, failures: int, rest: timedelta, per_minute: int = 0) -> None:
@@ -121,7 +121,10 @@ class Guard:
         return sum(not breaker.closed for breaker in self._breakers.values())
 
     def _breaks(self, due: Due) -> str:
+        if self._kind == "push":  # its own slots spare push services, of which one person may use several
+            return due.receiver
         return urlsplit(due.target).netloc if self._kind == "webhook" else self._kind
 
     def _counted(self, due: Due) -> str:
-        return due.target if self._kind in ("wecom", "dingtalk", "feishu") else self._breaks(due)
+        by_target = ("wecom", "wecom_app", "dingtalk", "feishu")
+        return due.target if self._kind in by_target else self._breaks(due)

@@ -24,8 +24,9 @@ from lianxin_chassis.publisher import Publisher
 from lianxin_chassis.registry import RegistryFollower
 from lianxin_contracts.deliveries import Delivery
 from lianxin_notifier.alerts import given_up_record
-from lianxin_notifier.channels import senders_of
+from lianxin_notifier.channels import senders_of, vapid_of
 from lianxin_notifier.delivery_store import DeliveryStore
+from lianxin_notifier.device_store import DeviceStore
 from lianxin_notifier.ledger import NumberLedger
 from lianxin_notifier.metric_names import DELIVERIES
 from lianxin_notifier.projector import TOPICS, Projector
@@ -51,6 +52,7 @@ class Parts:
         self.registry = RegistryFollower(settings)
         self.ledger = NumberLedger(db)
         self.deliveries = DeliveryStore(db)
+        self.devices = DeviceStore(db)
         self.generations = Generations(db, SERVICE)
 
     def projector(
@@ -66,6 +68,7 @@ class Parts:
             live=live,
             requeue=timedelta(hours=self.settings.requeue_hours),
             queued=queued,
+            devices=self.devices if vapid_of(self.settings) else None,
         )
 
     def rebuild(self, say: Callable[[str], None], handover_s: float) -> Rebuild:
@@ -108,9 +111,11 @@ async def rebuild(settings: NotifierSettings) -> None:
 async def _live(parts: Parts, generation: int) -> Worker:
     """The worker on a whole generation."""
     store = ProjectionStore(parts.db, generation)
-    for part in (store, parts.ledger, parts.deliveries):
+    for part in (store, parts.ledger, parts.deliveries, parts.devices):
         await patiently(part.prepare)
-    senders = senders_of(parts.settings, parts.deliveries, parts.publisher, lambda: parts.registry.current)
+    senders = senders_of(
+        parts.settings, parts.deliveries, parts.publisher, lambda: parts.registry.current, parts.devices
+    )
 
     def wake_senders() -> None:
         for sender in senders:
