@@ -1,7 +1,7 @@
 """Messages of a WeCom application 企业微信应用消息 to one member: a card that opens the case.
 
-After the provider's documents 获取access_token and 发送应用消息; never tried on the provider's own servers. The
-member is named by userid. A token is the application's own for two hours, and asking for it too often is
+After the provider's documents 获取access_token and 发送应用消息; never tried on the provider's own servers.
+The member is named by userid. A token is the application's own for two hours, and asking for it too often is
 refused, so all connections share it. WeCom recognises a message that it had within four hours
 (`enable_duplicate_check`), so every attempt of an alert is the same to the letter.
 """
@@ -52,8 +52,8 @@ class Application(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def application_of(text: str) -> Application | None:
-    """The application that `text`, JSON, describes; None where it is empty. Raises ValueError, which names the
-    place and never a value."""
+    """The application that `text`, JSON, describes; None where it is empty. Raises ValueError, which names
+    the place and never a value."""
     if not text.strip():
         return None
     try:

@@ -51,7 +51,7 @@ class DeviceStore:
         await self._taken.create_index([("forget", 1)], expireAfterSeconds=0, name="forget")
 
     async def add(self, person: str, session: str, browser: Browser, label: str, now: datetime) -> Device:
-        """Take alerts of `person` in `browser` from now on; one that was somebody else's is theirs no more."""
+        """Take alerts of `person` in `browser` from now on; one that was another's is theirs no more."""
         device = Device(id=ids.fresh(), person=person, label=label, created=now, browser=browser)
         await self._devices.replace_one(
             {"_id": _name(browser.endpoint)},

@@ -59,9 +59,9 @@ class NotifierSettings(Settings):
     wecom_app: SecretStr = SecretStr("")
     wecom_app_per_minute: int = Field(default=30, ge=0)
 
-    # The P-256 key of VAPID (RFC 8292), 32 bytes in base64url; a new one voids every subscription. Empty: web
-    # push is `skipped`, and nobody is offered it. Whom push services may turn to: a mailto: or https: address;
-    # by default the public URL where it is https, else the sender of mails.
+    # The P-256 key of VAPID (RFC 8292), 32 bytes in base64url; a new one voids every subscription. Empty:
+    # web push is `skipped`, and nobody is offered it. Whom push services may turn to: a mailto: or https:
+    # address; by default the public URL where it is https, else the sender of mails.
     push_private_key: SecretStr = SecretStr("")
     push_contact: str = ""
     push_connections: int = Field(default=8, ge=1, le=64)

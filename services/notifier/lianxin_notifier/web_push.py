@@ -43,7 +43,7 @@ class Browser:
 
 
 def browser_of(endpoint: str, p256dh: str, auth: str) -> Browser:
-    """What a browser's `PushSubscription` says. Raises ValueError, which names the field and never a value."""
+    """What a browser's `PushSubscription` says. Raises ValueError, which names the field, never a value."""
     try:
         url = urlsplit(endpoint)
         plain = url.scheme in ("http", "https") and url.hostname and url.username is None and url.port != 0
