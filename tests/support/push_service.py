@@ -1,5 +1,5 @@
-"""A push service (RFC 8030) and the browsers behind it: it checks who sends (RFC 8292) and what a push service
-checks of headers, and each browser opens what it is sent (RFC 8291), by code of their own."""
+"""A push service (RFC 8030) and the browsers behind it: it checks who sends (RFC 8292) and what a push
+service checks of headers, and each browser opens what it is sent (RFC 8291), by code of their own."""
 
 import base64
 import hashlib

@@ -94,7 +94,7 @@ CORPID, AGENTID, MEMBERS = "ww-corp", 1000002, ("ZhangSan", "LiSi")
 
 
 def wecom_app(provider: Provider, query: dict[str, list[str]], body: Any) -> Said:
-    """`/cgi-bin/gettoken` and `/cgi-bin/message/send`; what it takes twice within the interval it shows once."""
+    """`/cgi-bin/gettoken` and `/cgi-bin/message/send`; what it takes twice within the interval shows once."""
     if body is None:
         if query.get("corpid") != [CORPID]:
             return 200, {}, {"errcode": 40013, "errmsg": "invalid corpid"}

@@ -32,6 +32,7 @@ def senders_of(
     publisher: Publishes,
     city: City,
     devices: DeviceStore,
+    workers: Callable[[], int],
 ) -> Sequence[Sender]:
     """One sender for each outside channel; what is not set up has no slots. Raises ValueError where robots or
     gateway are described wrongly."""
@@ -41,7 +42,7 @@ def senders_of(
     )
     slots = slots_of(settings, city, devices)
     return [
-        Sender(kind, slots.get(kind, ()), store, publisher, timing, _guard(kind, settings))
+        Sender(kind, slots.get(kind, ()), store, publisher, timing, _guard(kind, settings, workers))
         for kind in OUTSIDE
     ]
 
@@ -70,7 +71,7 @@ def vapid_of(settings: NotifierSettings) -> Vapid | None:
     return Vapid(key, settings.push_contact or own_page or f"mailto:{settings.smtp_from}")
 
 
-def _guard(kind: Outside, settings: NotifierSettings) -> Guard:
+def _guard(kind: Outside, settings: NotifierSettings, workers: Callable[[], int]) -> Guard:
     per_minute: dict[Outside, int] = {
         "mail": settings.mail_per_minute,
         "sms": settings.sms_per_minute,
@@ -79,7 +80,8 @@ def _guard(kind: Outside, settings: NotifierSettings) -> Guard:
         "wecom_app": settings.wecom_app_per_minute,
     }
     rest = timedelta(seconds=settings.breaker_rest_s)
-    return Guard(kind, settings.breaker_failures, rest, per_minute.get(kind, settings.robot_per_minute))
+    most = per_minute.get(kind, settings.robot_per_minute)
+    return Guard(kind, settings.breaker_failures, rest, most, workers)
 
 
 def _mail(settings: NotifierSettings, city: City) -> Sequence[Slot]:

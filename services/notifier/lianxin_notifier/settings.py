@@ -83,7 +83,8 @@ class NotifierSettings(Settings):
     breaker_failures: int = Field(default=10, ge=1)
     # Seconds between such attempts.
     breaker_rest_s: float = Field(default=30.0, gt=0)
-    # Attempts a minute of one worker; each robot for itself (WeCom and DingTalk allow 20). 0: no limit.
+    # Attempts a minute of all workers together; each robot for itself (WeCom and DingTalk allow 20). 0: no
+    # limit.
     mail_per_minute: int = Field(default=0, ge=0)
     sms_per_minute: int = Field(default=0, ge=0)
     robot_per_minute: int = Field(default=20, ge=0)

@@ -33,6 +33,7 @@ from lianxin_notifier.projector import TOPICS, Projector
 from lianxin_notifier.rebuild import SERVICE, Rebuild, begin_empty, is_whole
 from lianxin_notifier.settings import NotifierSettings
 from lianxin_notifier.store import BASES, ProjectionStore
+from lianxin_notifier.workers import Workers
 
 log = logs.get_logger(__name__)
 
@@ -113,8 +114,14 @@ async def _live(parts: Parts, generation: int) -> Worker:
     store = ProjectionStore(parts.db, generation)
     for part in (store, parts.ledger, parts.deliveries, parts.devices):
         await patiently(part.prepare)
+    workers = Workers(parts.db, parts.settings.instance)
     senders = senders_of(
-        parts.settings, parts.deliveries, parts.publisher, lambda: parts.registry.current, parts.devices
+        parts.settings,
+        parts.deliveries,
+        parts.publisher,
+        lambda: parts.registry.current,
+        parts.devices,
+        lambda: workers.count,
     )
 
     def wake_senders() -> None:
@@ -137,6 +144,7 @@ async def _live(parts: Parts, generation: int) -> Worker:
         followers=[parts.registry],
         tasks=[
             *(sender.run for sender in senders),
+            workers.run,
             lambda: _until_replaced(parts, generation),
             lambda: _settle(projector),
             lambda: _end_what_was_lost(parts),
