@@ -80,7 +80,7 @@ def registration_of(context: BrowserContext, page: Page) -> tuple[object, str]:
 
     debugger.on("ServiceWorker.workerRegistrationUpdated", told)
     debugger.send("ServiceWorker.enable")
-    page.wait_for_function("navigator.serviceWorker.ready.then(() => true)")
+    page.evaluate("() => navigator.serviceWorker.ready.then(() => true)")
     assert found
     return debugger, found[0]
 

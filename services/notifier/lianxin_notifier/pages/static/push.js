@@ -24,6 +24,14 @@
     return Uint8Array.from(text, (one) => one.charCodeAt(0));
   }
 
+  // Where a browser's push service can't be reached, some never say so.
+  function within(seconds, promise) {
+    return Promise.race([
+      promise,
+      new Promise((_, fail) => { setTimeout(() => fail(new Error('no answer')), seconds * 1000); }),
+    ]);
+  }
+
   async function subscribe() {
     const answer = await fetch('/v1/push/key');
     if (!answer.ok) throw new Error('no key');
@@ -39,7 +47,7 @@
 
   async function press() {
     if (await Notification.requestPermission() !== 'granted') { tell(said.denied, 'bad'); return; }
-    const subscription = await subscribe();
+    const subscription = await within(30, subscribe());
     const answer = await fetch('/v1/push/subscriptions', {
       method: 'POST',
       headers: { 'Content-Type': 'application/json', 'X-CSRF-Token': said.csrf },
