@@ -26,8 +26,8 @@ from lianxin_notifier.streams import AlertHub
 
 @dataclass(frozen=True, slots=True)
 class Notifier:
-    """The parts of one API process. `opener` is None where no private key was given, `push_key` where web push
-    is not set up, `oidc` where the city has no identity service of its own."""
+    """The parts of one API process. `opener` is None where no private key was given, `push_key` where web
+    push is not set up, `oidc` where the city has no identity service of its own."""
 
     registry: Registry
     publisher: Publishes
