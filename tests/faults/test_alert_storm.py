@@ -61,6 +61,7 @@ SETTINGS = {
     "retry_longest_s": "4",
     "attempts_limit": "6",
     "breaker_rest_s": "1",
+    "mongo_retry_writes": "false",  # as `lianxin up` has it for this database
 }
 
 say = sys.stderr.write
@@ -85,7 +86,7 @@ class Size:
 
 
 SAMPLE = Size(240, 129, 240, 8, 300, kills=4, server_kills=1, hangs=1, slow_s=0.1)
-WHOLE = Size(100_000, 8_129, 1_000, 16, 7_200, kills=50, server_kills=10, hangs=10)
+WHOLE = Size(100_000, 8_129, 1_000, 16, 14_400, kills=50, server_kills=10, hangs=10)
 DROPPED_SAMPLE = Size(300, 129, 300, 8, 300, drops=1, slow_s=0.1)
 DROPPED_WHOLE = Size(10_000, 8_129, 1_000, 16, 3_600, drops=5)
 # An attempt is given so long that a busy machine leaves none without an answer.
