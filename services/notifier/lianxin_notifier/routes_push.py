@@ -1,19 +1,18 @@
 """Alerts in a browser: the key that a subscription is made with, and the subscriptions of whoever asks."""
 
 from datetime import UTC, datetime
-from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Request, Response
-from msgspec import Meta, Struct
 
 from lianxin_chassis.logs import get_logger
 from lianxin_chassis.problems import ProblemError
 from lianxin_notifier.context import Notifier, json_response
 from lianxin_notifier.device_store import Device
+from lianxin_notifier.documentation import BROWSER, BROWSER_REMOVED, BROWSERS, PUSH_KEY, SUBSCRIPTION_BODY
 from lianxin_notifier.people import Person
 from lianxin_notifier.routes_actions import json_body
-from lianxin_notifier.web_push import browser_of
+from lianxin_notifier.web_push import Subscription, browser_of
 
 log = get_logger(__name__)
 
@@ -39,29 +38,24 @@ _SYSTEMS = (
 )
 
 
-class Keys(Struct, frozen=True):
-    """The browser's keys (RFC 8291), base64url."""
-
-    p256dh: Annotated[str, Meta(max_length=128)]
-    auth: Annotated[str, Meta(max_length=64)]
-
-
-class Subscription(Struct, frozen=True):
-    """A `PushSubscription` as browsers write it; further fields are not looked at."""
-
-    endpoint: Annotated[str, Meta(max_length=2_048)]
-    keys: Keys
-
-
 def push_routes(notifier: Notifier) -> APIRouter:
     """`/v1/push/…`: for whoever is signed in, about their own browsers."""
     router = APIRouter(tags=["push"])
 
-    @router.get("/v1/push/key", summary="The key that a browser subscribes with (VAPID, RFC 8292)")
+    @router.get(
+        "/v1/push/key",
+        summary="The key that a browser subscribes with (VAPID, RFC 8292)",
+        responses=PUSH_KEY,
+        openapi_extra={"security": []},
+    )
     async def key() -> Response:
         return json_response(200, {"key": _key(notifier)})
 
-    @router.get("/v1/push/subscriptions", summary="The own browsers that take alerts, newest first")
+    @router.get(
+        "/v1/push/subscriptions",
+        summary="The own browsers that take alerts, newest first",
+        responses=BROWSERS,
+    )
     async def known(request: Request) -> Response:
         person, _ = await _person(notifier, request)
         return json_response(
@@ -72,12 +66,8 @@ def push_routes(notifier: Notifier) -> APIRouter:
         "/v1/push/subscriptions",
         status_code=201,
         summary="Take alerts in this browser",
-        openapi_extra={
-            "requestBody": {
-                "required": True,
-                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Subscription"}}},
-            }
-        },
+        responses=BROWSER,
+        openapi_extra=SUBSCRIPTION_BODY,
     )
     async def add(request: Request) -> Response:
         """What the browser's `PushManager.subscribe()` gave. One that is known already is renewed."""
@@ -93,7 +83,11 @@ def push_routes(notifier: Notifier) -> APIRouter:
         log.info("a browser takes alerts", person=person.id, device=device.id)
         return json_response(201, _shown(device))
 
-    @router.delete("/v1/push/subscriptions/{device}", summary="No more alerts in one of the own browsers")
+    @router.delete(
+        "/v1/push/subscriptions/{device}",
+        summary="No more alerts in one of the own browsers",
+        responses=BROWSER_REMOVED,
+    )
     async def remove(device: str, request: Request) -> Response:
         person, _ = await _person(notifier, request, writing=True)
         if not await notifier.devices.remove(person.id, device):

@@ -10,6 +10,7 @@ import binascii
 import os
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Annotated
 from urllib.parse import urlsplit
 
 import msgspec
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from msgspec import Meta, Struct
 
 CURVE = ec.SECP256R1()
 POINT_BYTES = 65  # an uncompressed point of P-256
@@ -28,6 +30,20 @@ MOST_PLAIN = RECORD_BYTES - 103  # bytes: header 86, tag 16, delimiter 1
 # RFC 8292 2: at most 24 hours; room for clocks that disagree.
 TOKEN_VALID = timedelta(hours=12)
 MOST_ENDPOINT = 2_048  # characters; those of today's push services have some 200
+
+
+class Keys(Struct, frozen=True):
+    """The browser's keys (RFC 8291), base64url."""
+
+    p256dh: Annotated[str, Meta(max_length=128)]
+    auth: Annotated[str, Meta(max_length=64)]
+
+
+class Subscription(Struct, frozen=True):
+    """A `PushSubscription` as browsers write it; further fields are not looked at."""
+
+    endpoint: Annotated[str, Meta(max_length=2_048)]
+    keys: Keys
 
 
 @dataclass(frozen=True, slots=True)
