@@ -144,11 +144,11 @@ def test_the_key_to_subscribe_with_is_the_public_half_of_what_the_worker_signs_w
     assert key.startswith("B")  # 0x04: an uncompressed point
 
 
-def test_the_examples_of_the_document_are_answered_as_it_says(api: Running) -> None:
+def test_what_is_answered_is_what_the_document_shows(api: Running, service: PushService) -> None:
     paths = api.http.get("/openapi.json").json()["paths"]
     deputy, of = signed_in(api, "M6"), paths["/v1/push/subscriptions"]
     token = {"X-CSRF-Token": token_of(deputy)}
-    given = of["post"]["requestBody"]["content"]["application/json"]["example"]
+    given = service.screen().subscription()
     made = deputy.http.post("/v1/push/subscriptions", json=given, headers=token)
     require_as_shown(of["post"], made)
     require_as_shown(of["get"], deputy.http.get("/v1/push/subscriptions"))

@@ -47,9 +47,9 @@ PRIVATE = {
     "LIANXIN_LINK_SECRET": ("intake", "notifier"),
     "LIANXIN_WEBHOOK_SECRET": ("notifier",),
     "LIANXIN_SIGNIN_SECRET": ("notifier",),
+    "LIANXIN_OIDC_CLIENT_SECRET": ("notifier",),
     "LIANXIN_PUSH_PRIVATE_KEY": ("notifier",),
     "LIANXIN_WECOM_APP": ("notifier",),
-    "LIANXIN_OIDC_CLIENT_SECRET": ("notifier",),
     "LIANXIN_ISSUE_SECRET": ("router",),
     "LIANXIN_SMTP_PASSWORD": ("notifier",),
 }

@@ -272,48 +272,29 @@ LINK = answers(
     422,
 )
 
-REVOKED = answers(200, "How many were ended.", _object(revoked={"type": "integer"}), {"revoked": 1}, 404, 422)
+_DEVICE = _object(id=_TEXT, label=_TEXT, created={"type": "string", "format": "date-time"})
+_A_DEVICE = {"id": _COMMAND, "label": "Chrome · Android", "created": "2026-11-23T00:00:00Z"}
 
+PUSH_KEY = answers(200, "The public key, base64url.", _object(key=_TEXT), {"key": "BNcRdreALRFX…"}, 404)
 
-PUSH_KEY = answers(
-    200,
-    "The `applicationServerKey` of `PushManager.subscribe()`, base64url.",
-    _object(key=_TEXT),
-    {"key": "BP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A8"},
-    404,
+DEVICES = answers(
+    200, "The newest first.", _object(items={"type": "array", "items": _DEVICE}), {"items": [_A_DEVICE]}
 )
 
-_BROWSER = _object(id=_TEXT, label=_TEXT, created={"type": "string", "format": "date-time"})
-_A_BROWSER = {"id": _COMMAND, "label": "Edge · Windows", "created": "2026-11-23T00:00:00Z"}
+DEVICE = answers(201, "This browser takes alerts.", _DEVICE, _A_DEVICE, 400, 404, 413, 415, 422)
 
-BROWSERS = answers(
-    200, "The newest first.", _object(items={"type": "array", "items": _BROWSER}), {"items": [_A_BROWSER]}
+DEVICE_REMOVED = answers(
+    200, "It takes no more alerts.", _object(removed={"type": "integer"}), {"removed": 1}, 404
 )
 
-BROWSER = answers(201, "Alerts come there from now on.", _BROWSER, _A_BROWSER, 404, 413, 415, 422)
-
-BROWSER_REMOVED = answers(
-    200, "No more alerts come there.", _object(removed={"type": "integer"}), {"removed": 1}, 404
-)
-
-SUBSCRIPTION_BODY = {
+SUBSCRIPTION = {
     "requestBody": {
         "required": True,
-        "content": {
-            "application/json": {
-                "schema": {"$ref": "#/components/schemas/Subscription"},
-                "example": {
-                    "endpoint": "https://push.example.net/push/JzLQ3raZJfFBR0aqvOMsLrt54w4rJUsV",
-                    "keys": {
-                        "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyP"
-                        "js7Vd8pZGH6SRpkNtoIAiw4",
-                        "auth": "BTBZMqHH6r4Tts7J_aSIgg",
-                    },
-                },
-            }
-        },
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Subscription"}}},
     }
 }
+
+REVOKED = answers(200, "How many were ended.", _object(revoked={"type": "integer"}), {"revoked": 1}, 404, 422)
 
 
 def complete(document: dict[str, Any]) -> dict[str, Any]:

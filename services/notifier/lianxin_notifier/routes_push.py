@@ -9,7 +9,7 @@ from lianxin_chassis.logs import get_logger
 from lianxin_chassis.problems import ProblemError
 from lianxin_notifier.context import Notifier, json_response
 from lianxin_notifier.device_store import Device
-from lianxin_notifier.documentation import BROWSER, BROWSER_REMOVED, BROWSERS, PUSH_KEY, SUBSCRIPTION_BODY
+from lianxin_notifier.documentation import DEVICE, DEVICE_REMOVED, DEVICES, PUSH_KEY, SUBSCRIPTION
 from lianxin_notifier.people import Person
 from lianxin_notifier.routes_actions import json_body
 from lianxin_notifier.web_push import Subscription, browser_of
@@ -52,9 +52,7 @@ def push_routes(notifier: Notifier) -> APIRouter:
         return json_response(200, {"key": _key(notifier)})
 
     @router.get(
-        "/v1/push/subscriptions",
-        summary="The own browsers that take alerts, newest first",
-        responses=BROWSERS,
+        "/v1/push/subscriptions", summary="The own browsers that take alerts, newest first", responses=DEVICES
     )
     async def known(request: Request) -> Response:
         person, _ = await _person(notifier, request)
@@ -66,8 +64,8 @@ def push_routes(notifier: Notifier) -> APIRouter:
         "/v1/push/subscriptions",
         status_code=201,
         summary="Take alerts in this browser",
-        responses=BROWSER,
-        openapi_extra=SUBSCRIPTION_BODY,
+        openapi_extra=SUBSCRIPTION,
+        responses=DEVICE,
     )
     async def add(request: Request) -> Response:
         """What the browser's `PushManager.subscribe()` gave. One that is known already is renewed."""
@@ -86,7 +84,7 @@ def push_routes(notifier: Notifier) -> APIRouter:
     @router.delete(
         "/v1/push/subscriptions/{device}",
         summary="No more alerts in one of the own browsers",
-        responses=BROWSER_REMOVED,
+        responses=DEVICE_REMOVED,
     )
     async def remove(device: str, request: Request) -> Response:
         person, _ = await _person(notifier, request, writing=True)

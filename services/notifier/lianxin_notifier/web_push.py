@@ -32,6 +32,18 @@ TOKEN_VALID = timedelta(hours=12)
 MOST_ENDPOINT = 2_048  # characters; those of today's push services have some 200
 
 
+@dataclass(frozen=True, slots=True)
+class Browser:
+    """Where one browser takes pushes, and the keys that only it can open them with."""
+
+    endpoint: str
+    key: bytes
+    auth: bytes
+
+    def __repr__(self) -> str:
+        return "Browser(…)"  # who has the endpoint and the keys can write to the screen
+
+
 class Keys(Struct, frozen=True):
     """The browser's keys (RFC 8291), base64url."""
 
@@ -44,18 +56,6 @@ class Subscription(Struct, frozen=True):
 
     endpoint: Annotated[str, Meta(max_length=2_048)]
     keys: Keys
-
-
-@dataclass(frozen=True, slots=True)
-class Browser:
-    """Where one browser takes pushes, and the keys that only it can open them with."""
-
-    endpoint: str
-    key: bytes
-    auth: bytes
-
-    def __repr__(self) -> str:
-        return "Browser(…)"  # who has the endpoint and the keys can write to the screen
 
 
 def browser_of(endpoint: str, p256dh: str, auth: str) -> Browser:

@@ -31,6 +31,6 @@ def page_routes(notifier: Notifier, settings: NotifierSettings) -> list[APIRoute
         inbox_page_routes(notifier),
         case_page_routes(notifier),
         duty_page_routes(notifier),
-        device_page_routes(notifier),
         station_page_routes(notifier),
+        device_page_routes(notifier),
     ]
