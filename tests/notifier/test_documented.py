@@ -107,6 +107,8 @@ def test_every_other_example_is_answered_as_the_document_says(
     in_path = {"case": case.opinion, "command_id": command, "session": session}
     tried = []
     for method, path, operation, shown in parameter_examples(api.http.get("/openapi.json").json()):
+        if path.startswith("/v1/push/"):  # of whoever is signed in: test_pushing.py
+            continue
         label = f"{method.upper()} {path}"
         tried.append(label)
         query = placed(shown) | ({"command": command} if path.endswith("/contact") else {})
