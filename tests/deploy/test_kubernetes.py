@@ -248,6 +248,21 @@ def test_no_door_leads_to_metrics_or_documentation():
     )
 
 
+def test_every_page_of_the_workbench_has_a_door():
+    (ingress,) = of_kind("Ingress").values()
+    (doors,) = [
+        [(path["path"], path["pathType"]) for path in rule["http"]["paths"]]
+        for rule in ingress["spec"]["rules"]
+        if rule["host"].startswith("notifier")
+    ]
+    pages = ("/inbox", "/inbox/x", "/duty/x", "/signin", "/signin/x", "/signin/oidc/callback", "/signout")
+    for page in (*pages, "/signins", "/station", "/supervision", "/static/workbench.css"):
+        assert any(
+            page == path or (kind == "Prefix" and page.startswith(f"{path.rstrip('/')}/"))
+            for path, kind in doors
+        ), page
+
+
 def test_prometheus_finds_the_labels_that_rules_and_dashboard_ask_for():
     spec = of_kind("PodMonitor")["lianxin"]["spec"]
     labels = {name: m["spec"]["template"]["metadata"]["labels"] for name, m in of_kind("Deployment").items()}

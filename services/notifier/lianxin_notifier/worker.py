@@ -25,14 +25,16 @@ from lianxin_chassis.registry import RegistryFollower
 from lianxin_chassis.wholeness import until_replaced
 from lianxin_contracts.deliveries import Delivery
 from lianxin_notifier.alerts import given_up_record
-from lianxin_notifier.channels import senders_of
+from lianxin_notifier.channels import senders_of, vapid_of
 from lianxin_notifier.delivery_store import DeliveryStore
+from lianxin_notifier.device_store import DeviceStore
 from lianxin_notifier.ledger import NumberLedger
 from lianxin_notifier.metric_names import DELIVERIES
 from lianxin_notifier.projector import TOPICS, Projector
 from lianxin_notifier.rebuild import SERVICE, Rebuild, begin_empty, is_whole
 from lianxin_notifier.settings import NotifierSettings
 from lianxin_notifier.store import BASES, ProjectionStore
+from lianxin_notifier.workers import Workers
 
 log = logs.get_logger(__name__)
 
@@ -52,6 +54,7 @@ class Parts:
         self.registry = RegistryFollower(settings)
         self.ledger = NumberLedger(db)
         self.deliveries = DeliveryStore(db)
+        self.devices = DeviceStore(db)
         self.generations = Generations(db, SERVICE)
 
     def projector(
@@ -67,6 +70,7 @@ class Parts:
             live=live,
             requeue=timedelta(hours=self.settings.requeue_hours),
             queued=queued,
+            devices=self.devices if vapid_of(self.settings) else None,
         )
 
     def rebuild(self, say: Callable[[str], None], handover_s: float) -> Rebuild:
@@ -109,9 +113,17 @@ async def rebuild(settings: NotifierSettings) -> None:
 async def _live(parts: Parts, generation: int) -> Worker:
     """The worker on a whole generation."""
     store = ProjectionStore(parts.db, generation)
-    for part in (store, parts.ledger, parts.deliveries):
+    for part in (store, parts.ledger, parts.deliveries, parts.devices):
         await patiently(part.prepare)
-    senders = senders_of(parts.settings, parts.deliveries, parts.publisher, lambda: parts.registry.current)
+    workers = Workers(parts.db, parts.settings.instance)
+    senders = senders_of(
+        parts.settings,
+        parts.deliveries,
+        parts.publisher,
+        lambda: parts.registry.current,
+        parts.devices,
+        lambda: workers.count,
+    )
 
     def wake_senders() -> None:
         for sender in senders:
@@ -133,6 +145,7 @@ async def _live(parts: Parts, generation: int) -> Worker:
         followers=[parts.registry],
         tasks=[
             *(sender.run for sender in senders),
+            workers.run,
             lambda: until_replaced(parts.generations, generation, lambda: _lost(parts, generation)),
             lambda: _settle(projector),
             lambda: _end_what_was_lost(parts),

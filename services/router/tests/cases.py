@@ -73,10 +73,13 @@ def a_city(
         calendars=by_id(registry.Calendar("2026", 2026), registry.Calendar("2027", 2027)),
         policies=by_id(policy or Policy("plain")),
         departments=by_id(registry.Department("water", "水务"), registry.Department("works", "城管")),
+        stations=by_id(registry.Station("home", "家站", GRID)),
         staff=by_id(
             registry.Staff("tom", "tom", ("triage",)),
             registry.Staff("sue", "sue", ("supervisor",)),
             registry.Staff("far", "far", ("triage", "supervisor"), ("320999",)),
+            registry.Staff("stan", "stan", ("station",), stations=("home",)),
+            registry.Staff("stella", "stella", ("station",), stations=("elsewhere",)),
         ),
     )
 
