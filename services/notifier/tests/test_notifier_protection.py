@@ -109,10 +109,10 @@ def test_without_trouble_nothing_waits() -> None:
 
 
 def test_how_long_nothing_has_answered_counts_from_the_first_time_that_the_breaker_opened() -> None:
-    guard = Guard("mail", 2, timedelta(seconds=30))
-    one = due()
+    guard = Guard("mail", 2, REST)
+    one = due("mail", "x@deputies.test")
     for second in (0, 1, 40, 80):
-        guard.note(one, Outcome("retry", "no"), AT + timedelta(seconds=second))
+        guard.note(one, FAILED, AT + timedelta(seconds=second))
     assert guard.silent(AT + timedelta(seconds=101)) == timedelta(seconds=100)
     guard.note(one, SENT, AT + timedelta(seconds=102))
     assert guard.silent(AT + timedelta(seconds=103)) == timedelta()
