@@ -203,10 +203,10 @@ class Told:
     """Hears which deliveries have ended."""
 
     def __init__(self) -> None:
-        self.ended_: list[str] = []
+        self.ends: asyncio.Queue[str] = asyncio.Queue()
 
     async def ended(self, due: Due) -> None:
-        self.ended_.append(due.alert)
+        self.ends.put_nowait(due.alert)
 
 
 async def test_while_nothing_answers_only_what_has_another_channel_is_given_up_and_gone_on_with() -> None:
@@ -233,11 +233,10 @@ async def test_while_nothing_answers_only_what_has_another_channel_is_given_up_a
             queue.waiting += [alone, replace(other, due=replace(other.due, others=True))]
             sender.wake()
             given_up = await log.results.get()
-            while not told.ended_:
-                await asyncio.sleep(0)
+            assert await told.ends.get() == "other"
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
     assert (given_up.alert, given_up.status, given_up.error) == ("other", "dead", "no answer for too long")
-    assert told.ended_ == ["other"]
+    assert told.ends.empty()
     assert queue.waiting == [alone]
