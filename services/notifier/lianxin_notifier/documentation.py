@@ -274,7 +274,7 @@ LINK = answers(
 )
 
 _WISHED = {
-    "channels": ["mail:d42@deputies.example", "sms:13800000000"],
+    "channels": None,
     "quiet": {"start": "22:00", "end": "07:00", "days_off": True},
     "digest": None,
     "language": "zh",
@@ -293,8 +293,8 @@ PREFERENCES = answers(
     {
         "person": "D-0042",
         "preferences": _WISHED,
-        "offered": ["mail:d42@deputies.example", "sms:13800000000"],
-        "now": {"channels": _WISHED["channels"], "why": "quiet", "until": "2026-11-23T23:00:00Z"},
+        "offered": ["mail:d42@deputies.example"],
+        "now": {"channels": ["mail:d42@deputies.example"], "why": "quiet", "until": "2026-11-23T23:00:00Z"},
     },
     400,
     404,
