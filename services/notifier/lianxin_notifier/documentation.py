@@ -305,12 +305,7 @@ PREFERENCES = answers(
 PREFERENCES_BODY = {
     "requestBody": {
         "required": True,
-        "content": {
-            "application/json": {
-                "schema": {"$ref": "#/components/schemas/Preferences"},
-                "examples": {"quiet nights and days off": {"value": _WISHED}},
-            }
-        },
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Preferences"}}},
     },
 }
 

@@ -17,14 +17,9 @@ from lianxin_notifier.rights import city_of, receiver_for
 log = get_logger(__name__)
 
 MOST_BYTES = 16_384
-Whose = Annotated[
-    str | None,
-    Query(
-        max_length=128,
-        description="an id; whoever is signed in may leave it out",
-        openapi_examples=A_DEPUTY,
-    ),
-]
+_WHOSE = "an id; whoever is signed in may leave it out"
+Whose = Annotated[str | None, Query(max_length=128, description=_WHOSE)]
+Asked = Annotated[str | None, Query(max_length=128, description=_WHOSE, openapi_examples=A_DEPUTY)]
 
 
 def preference_routes(notifier: Notifier) -> APIRouter:
@@ -32,7 +27,7 @@ def preference_routes(notifier: Notifier) -> APIRouter:
     router = APIRouter(tags=["preferences"])
 
     @router.get("/v1/preferences", summary="How somebody wants to be reached", responses=PREFERENCES)
-    async def look(request: Request, deputy: Whose = None) -> Response:
+    async def look(request: Request, deputy: Asked = None) -> Response:
         """`offered` are the channels that may be chosen; `now` is what would become of an alert that is not
         urgent."""
         caller = await notifier.caller(request, "act", "read")
