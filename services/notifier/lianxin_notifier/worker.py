@@ -25,9 +25,10 @@ from lianxin_chassis.registry import RegistryFollower
 from lianxin_chassis.wholeness import until_replaced
 from lianxin_contracts.deliveries import Delivery
 from lianxin_notifier.alerts import given_up_record
-from lianxin_notifier.channels import senders_of
+from lianxin_notifier.channels import senders_of, vapid_of
 from lianxin_notifier.choosing import Repeats
 from lianxin_notifier.delivery_store import DeliveryStore
+from lianxin_notifier.device_store import DeviceStore
 from lianxin_notifier.ledger import NumberLedger
 from lianxin_notifier.metric_names import DELIVERIES
 from lianxin_notifier.preference_store import PreferenceStore
@@ -37,6 +38,7 @@ from lianxin_notifier.reaching_store import ReachingStore
 from lianxin_notifier.rebuild import SERVICE, Rebuild, begin_empty, is_whole
 from lianxin_notifier.settings import NotifierSettings
 from lianxin_notifier.store import BASES, ProjectionStore
+from lianxin_notifier.workers import Workers
 
 log = logs.get_logger(__name__)
 
@@ -57,6 +59,7 @@ class Parts:
         self.ledger = NumberLedger(db)
         self.deliveries = DeliveryStore(db)
         self.reaching = ReachingStore(db)
+        self.devices = DeviceStore(db)
         self.generations = Generations(db, SERVICE)
 
     def projector(
@@ -84,6 +87,7 @@ class Parts:
             store,
             lambda: self.registry.current,
             Repeats(timedelta(hours=hours), most),
+            self.devices if vapid_of(self.settings) else None,
             queued,
         )
 
@@ -127,8 +131,9 @@ async def rebuild(settings: NotifierSettings) -> None:
 async def _live(parts: Parts, generation: int) -> Worker:
     """The worker on a whole generation."""
     store = ProjectionStore(parts.db, generation)
-    for part in (store, parts.ledger, parts.deliveries, parts.reaching):
+    for part in (store, parts.ledger, parts.deliveries, parts.reaching, parts.devices):
         await patiently(part.prepare)
+    workers = Workers(parts.db, parts.settings.instance)
 
     def wake_senders() -> None:
         for sender in senders:
@@ -136,7 +141,13 @@ async def _live(parts: Parts, generation: int) -> Worker:
 
     reaching = parts.reach(store, wake_senders)
     senders = senders_of(
-        parts.settings, parts.deliveries, parts.publisher, lambda: parts.registry.current, reaching
+        parts.settings,
+        parts.deliveries,
+        parts.publisher,
+        lambda: parts.registry.current,
+        parts.devices,
+        lambda: workers.count,
+        reaching,
     )
     projector = parts.projector(store, live=True, queued=reaching.wake)
     parking = ParkingLot(parts.db)
@@ -155,6 +166,7 @@ async def _live(parts: Parts, generation: int) -> Worker:
         tasks=[
             reaching.run,
             *(sender.run for sender in senders),
+            workers.run,
             lambda: until_replaced(parts.generations, generation, lambda: _lost(parts, generation)),
             lambda: _settle(projector),
             lambda: _end_what_was_lost(parts),
