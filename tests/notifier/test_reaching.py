@@ -1,5 +1,6 @@
 """A deputy is reached: by the next channel, again where they do not look, and as they wish."""
 
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from lianxin_contracts import lifecycle
 from lianxin_contracts.deliveries import Delivery
 from tests.notifier.conftest import QUICK
-from tests.notifier.lifecycles import History, deputy
+from tests.notifier.lifecycles import SUBMITTED, History, assigned, deputy
 from tests.notifier.mails import assign, ended, mails_of
 from tests.notifier.running import Running
 from tests.notifier.small_city import ACT, READ
@@ -39,7 +40,8 @@ def test_the_next_channel_is_used_where_the_first_is_not_set_up(
     (case,) = assign(city_broker, 1, "F1")
     eventually(lambda: ended(city_broker, [case]))
     steps = [(d.channel, d.status) for d in outside(city_broker, case)]
-    assert steps == [("sms", "skipped"), ("mail", "attempting"), ("mail", "sent")]
+    # Each delivery has a key of its own, so the topic has no order among them.
+    assert sorted(steps) == [("mail", "attempting"), ("mail", "sent"), ("sms", "skipped")]
 
 
 def test_an_alert_that_nobody_looks_at_goes_again_by_two_workers_once_each_time_through_a_kill(
@@ -50,22 +52,23 @@ def test_an_alert_that_nobody_looks_at_goes_again_by_two_workers_once_each_time_
     )
     first.start()
     second.start()
-    quiet, seen = assign(city_broker, 2, "F2")
+    (quiet,), seen = assign(city_broker, 1, "F2"), History()
+    write(city_broker.bootstrap, seen.steps(SUBMITTED, assigned("F2"), lifecycle.SeenBy(deputy("F2"))))
     eventually(lambda: ended(city_broker, [quiet, seen]))
-    write(city_broker.bootstrap, [seen.next(lifecycle.SeenBy(deputy("F2")))])
     first.kill()
 
     def rounds(case: History) -> list[int]:
         return [d.again for d in mails_of(city_broker, [case]) if d.status == "sent"]
 
     eventually(lambda: max(rounds(quiet)) == 2)
-    assert rounds(quiet) == [0, 1, 2]
-    ids = {d.alert for d in mails_of(city_broker, [quiet])}
-    assert len(ids) == 3
-    mailed = [m["message_id"] for m in smtp_server.messages()]
-    assert len(mailed) == len(set(mailed))
-    # It may have gone again before the deputy's look was known; not after.
-    assert len(rounds(seen)) < 3
+    assert sorted(rounds(quiet)) == [0, 1, 2]
+    records = mails_of(city_broker, [quiet])
+    assert len({d.alert for d in records}) == 3
+    mailed = Counter(m["message_id"] for m in smtp_server.messages())
+    assert {m for m, times in mailed.items() if times > 1} <= {
+        d.message_id for d in records if d.repeated_after_crash
+    }
+    assert rounds(seen) == [0]
 
 
 def test_somebody_is_reached_as_they_wish_and_may_wish_for_nobody_else(
