@@ -32,10 +32,11 @@ class InboxEntry(Struct, frozen=True):
 class Delivery(Struct, frozen=True):
     """`delivery.recorded`: one step of one alert on one channel.
 
-    `alert` is UUIDv5 of (cause, receiver, channel); `cause` the lifecycle event that asked for it; `number`
-    the receiver's own inbox number (channel `inbox` only) and `entry` what the inbox shows. `attempting` is
-    written before an attempt is made, its result after; an `attempting` without a result means that a
-    process died in between, and the repeat carries `repeated_after_crash`.
+    `alert` is UUIDv5 of (cause, receiver, channel), of the `again`-th repeat to somebody who did not heed it
+    UUIDv5 of (cause, receiver, channel, "again", `again`); `cause` the lifecycle event that asked for it;
+    `number` the receiver's own inbox number (channel `inbox` only) and `entry` what the inbox shows.
+    `attempting` is written before an attempt is made, its result after; an `attempting` without a result
+    means that a process died in between, and its repetition carries `repeated_after_crash`.
     """
 
     alert: str
@@ -51,6 +52,7 @@ class Delivery(Struct, frozen=True):
     error: str | None = None
     latency_ms: int | None = None
     entry: InboxEntry | None = None
+    again: int = 0
 
 
 MODELS: dict[str, type[Struct]] = {"delivery.recorded": Delivery}

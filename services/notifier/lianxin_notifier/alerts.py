@@ -1,6 +1,6 @@
 """Alerts and their records on `alerts.deliveries`: ids, addresses, and what is written. No I/O."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -12,12 +12,12 @@ from lianxin_contracts.deliveries import Delivery, DeliveryStatus, InboxEntry
 from lianxin_contracts.envelope import Event, OutRecord, milliseconds, to_record
 from lianxin_contracts.inbound import Moment
 from lianxin_notifier.inbox import Alert
+from lianxin_notifier.preferences import PUSH
 
 Outside = Literal["mail", "webhook", "push", "wecom", "wecom_app", "dingtalk", "feishu", "sms"]
 OUTSIDE: tuple[Outside, ...] = (
     "mail", "webhook", "push", "wecom", "wecom_app", "dingtalk", "feishu", "sms",
 )  # fmt: skip
-PUSH = "push"  # the one channel without a target: whatever browsers the receiver has chosen
 INBOX = "inbox"
 _OUTSIDE: dict[str, Outside] = {kind: kind for kind in OUTSIDE}
 
@@ -47,7 +47,9 @@ class Due(Struct, frozen=True, kw_only=True):
     """A delivery by an outside channel, as it is when a worker has claimed it.
 
     `attempt` counts the attempts made so far; `repeated` says that the outcome of one of them is unknown,
-    because a process died (or a connection broke) between the message's going out and its answer.
+    because a process died (or a connection broke) between the message's going out and its answer. `again`
+    is 0 for the alert itself and counts its repeats; `others`: should this channel not take it, there is
+    another. `language` is the receiver's wish, empty for what the registry says.
     """
 
     alert: str
@@ -62,11 +64,16 @@ class Due(Struct, frozen=True, kw_only=True):
     street: str | None = None
     attempt: int = 0
     repeated: bool = False
+    again: int = 0
+    others: bool = False
+    language: str = ""
 
 
-def alert_id(cause: str, receiver: str, channel: str) -> str:
-    """UUIDv5 of the lifecycle event, the receiver and the channel: an alert is raised once."""
-    return ids.derived(cause, receiver, channel)
+def alert_id(cause: str, receiver: str, channel: str, again: int = 0) -> str:
+    """UUIDv5 of the lifecycle event, the receiver and the channel: an alert is raised once, and so is each of
+    its repeats."""
+    repeat = ("again", str(again)) if again else ()
+    return ids.derived(cause, receiver, channel, *repeat)
 
 
 def message_id(alert: str) -> str:
@@ -95,10 +102,21 @@ def with_browsers(channels: Iterable[str]) -> tuple[str, ...]:
     return known if any(one.partition(":")[0] == PUSH for one in known) else (PUSH, *known)
 
 
-def due_for(alert: Alert, address: Address) -> Due:
+def reachable(registered: Sequence[str], chosen: Sequence[str]) -> tuple[Address, ...]:
+    """The addresses `chosen`, in that order, under the names that they have by the registry's order: an order
+    of the person's own changes no alert's id."""
+    named = {
+        f"{one.kind}:{one.target}" if one.target else one.kind: one for one in addresses((*registered, PUSH))
+    }
+    return tuple(named[channel] for channel in chosen if channel in named)
+
+
+def due_for(
+    alert: Alert, address: Address, again: int = 0, *, others: bool = False, language: str = ""
+) -> Due:
     """The delivery of `alert` to `address`, not attempted yet."""
     return Due(
-        alert=alert_id(alert.cause, alert.receiver, address.name),
+        alert=alert_id(alert.cause, alert.receiver, address.name, again),
         name=address.name,
         kind=address.kind,
         target=address.target,
@@ -108,6 +126,9 @@ def due_for(alert: Alert, address: Address) -> Due:
         raised=alert.recorded,
         entry=alert.entry,
         street=alert.street,
+        again=again,
+        others=others,
+        language=language,
     )
 
 
@@ -160,6 +181,7 @@ def attempt_record(
         message_id=message_id(due.alert) if due.kind == "mail" else due.alert,
         repeated_after_crash=due.repeated,
         error=error,
+        again=due.again,
     )
     return _record(delivery, at)
 

@@ -41,9 +41,12 @@ from lianxin_notifier.oidc.assembly import open_provider
 from lianxin_notifier.pages.photos import PhotoLinks
 from lianxin_notifier.pages.rendering import STATIC
 from lianxin_notifier.pages.routes import page_routes
+from lianxin_notifier.preference_store import PreferenceStore
+from lianxin_notifier.reaching_store import ReachingStore
 from lianxin_notifier.routes_actions import action_routes
 from lianxin_notifier.routes_cases import case_routes
 from lianxin_notifier.routes_inbox import inbox_routes
+from lianxin_notifier.routes_preferences import preference_routes
 from lianxin_notifier.routes_push import push_routes
 from lianxin_notifier.routes_signins import signin_routes
 from lianxin_notifier.sessions import Sessions
@@ -102,12 +105,14 @@ def create_app(settings: NotifierSettings) -> FastAPI:
             photos=PhotoLinks(settings.link_secret.get_secret_value().encode(), settings.intake_url),
             devices=devices,
             push_key=vapid.public if vapid else None,
+            preferences=PreferenceStore(db),
+            reaching=ReachingStore(db),
             oidc=oidc,
         )
-        groups = [
-            routes(notifier)
-            for routes in (inbox_routes, action_routes, case_routes, signin_routes, push_routes)
-        ]
+        programs = (
+            inbox_routes, action_routes, case_routes, signin_routes, push_routes, preference_routes,
+        )  # fmt: skip
+        groups = [routes(notifier) for routes in programs]
         groups += page_routes(notifier, settings)
         for group in groups:
             app.include_router(group)

@@ -18,7 +18,7 @@ from lianxin_notifier.posting import Allowed, Poster
 from lianxin_notifier.projector import Publishes
 from lianxin_notifier.protection import Guard
 from lianxin_notifier.retrying import RetryPolicy
-from lianxin_notifier.sender import Sender, Slot, Timing
+from lianxin_notifier.sender import Reached, Sender, Slot, Timing
 from lianxin_notifier.settings import NotifierSettings
 from lianxin_notifier.signin_links import SignInLinks
 from lianxin_notifier.web_push import Vapid
@@ -33,16 +33,18 @@ def senders_of(
     city: City,
     devices: DeviceStore,
     workers: Callable[[], int],
+    reached: Reached,
 ) -> Sequence[Sender]:
     """One sender for each outside channel; what is not set up has no slots. Raises ValueError where robots or
     gateway are described wrongly."""
     timing = Timing(
         settings.delivery_lease_s,
         RetryPolicy(settings.retry_first_s, settings.retry_longest_s, settings.attempts_limit),
+        settings.silent_s,
     )
     slots = slots_of(settings, city, devices)
     return [
-        Sender(kind, slots.get(kind, ()), store, publisher, timing, _guard(kind, settings, workers))
+        Sender(kind, slots.get(kind, ()), store, publisher, timing, _guard(kind, settings, workers), reached)
         for kind in OUTSIDE
     ]
 

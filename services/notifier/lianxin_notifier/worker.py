@@ -26,11 +26,15 @@ from lianxin_chassis.wholeness import until_replaced
 from lianxin_contracts.deliveries import Delivery
 from lianxin_notifier.alerts import given_up_record
 from lianxin_notifier.channels import senders_of, vapid_of
+from lianxin_notifier.choosing import Repeats
 from lianxin_notifier.delivery_store import DeliveryStore
 from lianxin_notifier.device_store import DeviceStore
 from lianxin_notifier.ledger import NumberLedger
 from lianxin_notifier.metric_names import DELIVERIES
+from lianxin_notifier.preference_store import PreferenceStore
 from lianxin_notifier.projector import TOPICS, Projector
+from lianxin_notifier.reaching import Reaching
+from lianxin_notifier.reaching_store import ReachingStore
 from lianxin_notifier.rebuild import SERVICE, Rebuild, begin_empty, is_whole
 from lianxin_notifier.settings import NotifierSettings
 from lianxin_notifier.store import BASES, ProjectionStore
@@ -54,6 +58,7 @@ class Parts:
         self.registry = RegistryFollower(settings)
         self.ledger = NumberLedger(db)
         self.deliveries = DeliveryStore(db)
+        self.reaching = ReachingStore(db)
         self.devices = DeviceStore(db)
         self.generations = Generations(db, SERVICE)
 
@@ -65,12 +70,25 @@ class Parts:
             store,
             self.ledger,
             self.deliveries,
+            self.reaching,
             self.publisher,
-            lambda: self.registry.current,
             live=live,
             requeue=timedelta(hours=self.settings.requeue_hours),
             queued=queued,
-            devices=self.devices if vapid_of(self.settings) else None,
+        )
+
+    def reach(self, store: ProjectionStore, queued: Callable[[], None]) -> Reaching:
+        """What goes on with the alerts of one generation."""
+        hours, most = self.settings.repeat_after_hours, self.settings.repeats_limit
+        return Reaching(
+            self.reaching,
+            self.deliveries,
+            PreferenceStore(self.db),
+            store,
+            lambda: self.registry.current,
+            Repeats(timedelta(hours=hours), most),
+            self.devices if vapid_of(self.settings) else None,
+            queued,
         )
 
     def rebuild(self, say: Callable[[str], None], handover_s: float) -> Rebuild:
@@ -113,9 +131,15 @@ async def rebuild(settings: NotifierSettings) -> None:
 async def _live(parts: Parts, generation: int) -> Worker:
     """The worker on a whole generation."""
     store = ProjectionStore(parts.db, generation)
-    for part in (store, parts.ledger, parts.deliveries, parts.devices):
+    for part in (store, parts.ledger, parts.deliveries, parts.reaching, parts.devices):
         await patiently(part.prepare)
     workers = Workers(parts.db, parts.settings.instance)
+
+    def wake_senders() -> None:
+        for sender in senders:
+            sender.wake()
+
+    reaching = parts.reach(store, wake_senders)
     senders = senders_of(
         parts.settings,
         parts.deliveries,
@@ -123,13 +147,9 @@ async def _live(parts: Parts, generation: int) -> Worker:
         lambda: parts.registry.current,
         parts.devices,
         lambda: workers.count,
+        reaching,
     )
-
-    def wake_senders() -> None:
-        for sender in senders:
-            sender.wake()
-
-    projector = parts.projector(store, live=True, queued=wake_senders)
+    projector = parts.projector(store, live=True, queued=reaching.wake)
     parking = ParkingLot(parts.db)
     await patiently(parking.prepare)
     consumer = Consumer(
@@ -144,6 +164,7 @@ async def _live(parts: Parts, generation: int) -> Worker:
         consumers=[consumer],
         followers=[parts.registry],
         tasks=[
+            reaching.run,
             *(sender.run for sender in senders),
             workers.run,
             lambda: until_replaced(parts.generations, generation, lambda: _lost(parts, generation)),
@@ -215,6 +236,7 @@ async def _give_up(parts: Parts, lost: Sequence[Delivery]) -> None:
     await patiently(lambda: parts.publisher.publish([given_up_record(delivery, at) for delivery in lost]))
     for delivery in lost:
         await patiently(partial(parts.deliveries.ended, delivery.alert, "dead"))
+        await patiently(partial(parts.reaching.look_at, delivery.cause, delivery.receiver, at))
         DELIVERIES.labels(delivery.channel, "dead").inc()
 
 

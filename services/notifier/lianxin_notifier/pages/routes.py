@@ -9,6 +9,7 @@ from lianxin_notifier.pages.device_page import device_page_routes
 from lianxin_notifier.pages.duty_page import duty_page_routes
 from lianxin_notifier.pages.inbox_page import inbox_page_routes
 from lianxin_notifier.pages.oidc_page import oidc_page_routes
+from lianxin_notifier.pages.preferences_page import preferences_page_routes
 from lianxin_notifier.pages.signin_page import Asking, signin_page_routes
 from lianxin_notifier.pages.station_page import station_page_routes
 from lianxin_notifier.settings import NotifierSettings
@@ -31,6 +32,7 @@ def page_routes(notifier: Notifier, settings: NotifierSettings) -> list[APIRoute
         inbox_page_routes(notifier),
         case_page_routes(notifier),
         duty_page_routes(notifier),
+        preferences_page_routes(notifier),
         station_page_routes(notifier),
         device_page_routes(notifier),
     ]
