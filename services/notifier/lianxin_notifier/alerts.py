@@ -45,6 +45,11 @@ class Due(Struct, frozen=True, kw_only=True):
 
     `attempt` counts the attempts made so far; `repeated` says that the outcome of one of them is unknown,
     because a process died (or a connection broke) between the message's going out and its answer.
+
+    Of messages that are not about an event of a case: `language` where the registry does not know the
+    receiver, `counts`, `station` and `day` (ISO) as the message names them. `link` and `stop` are addresses
+    that hold a secret: they are put in just before an attempt and never kept, as is a resident's address in
+    `target`.
     """
 
     alert: str
@@ -59,6 +64,15 @@ class Due(Struct, frozen=True, kw_only=True):
     street: str | None = None
     attempt: int = 0
     repeated: bool = False
+    language: str | None = None
+    counts: dict[str, int] = {}
+    station: str | None = None
+    day: str | None = None
+    link: str | None = None
+    stop: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Due({self.alert})"  # no log line and no traceback shows an address or a link
 
 
 def alert_id(cause: str, receiver: str, channel: str) -> str:
