@@ -2,9 +2,10 @@
 reading the templates, which are part of the package.
 
 `templates/{language}/{family}/{kind}.txt` holds what is said;
-`templates/{language}/layout/{family}.{form}.txt` how it is put together by mail, in a chat or as SMS: the first line is the subject, the rest the text. A
-template sees the fields of `Fields` and nothing else, and a name that is none of them is an error: so no
-resident's word, name, contact or place can get into a message by a slip in a template.
+`templates/{language}/layout/{family}.{form}.txt` how it is put together by mail, in a chat or as SMS: the
+first line is the subject, the rest the text. A template sees the fields of `Fields` and nothing else, and a
+name that is none of them is an error: so no resident's word, name, contact or place can get into a message by
+a slip in a template.
 """
 
 from collections.abc import Mapping
