@@ -22,6 +22,7 @@ from lianxin_chassis.patience import patiently
 from lianxin_chassis.process import Worker, tell, work_or_rebuild
 from lianxin_chassis.publisher import Publisher
 from lianxin_chassis.registry import RegistryFollower
+from lianxin_chassis.wholeness import until_replaced
 from lianxin_contracts.deliveries import Delivery
 from lianxin_notifier.alerts import given_up_record
 from lianxin_notifier.channels import senders_of
@@ -132,7 +133,7 @@ async def _live(parts: Parts, generation: int) -> Worker:
         followers=[parts.registry],
         tasks=[
             *(sender.run for sender in senders),
-            lambda: _until_replaced(parts, generation),
+            lambda: until_replaced(parts.generations, generation, lambda: _lost(parts, generation)),
             lambda: _settle(projector),
             lambda: _end_what_was_lost(parts),
             lambda: keep_counting(lambda: _count(store)),
@@ -172,17 +173,8 @@ async def _surroundings(settings: NotifierSettings) -> AsyncIterator[Parts]:
         await close_database(db)
 
 
-async def _until_replaced(parts: Parts, generation: int) -> None:
-    """Return, and so end the worker, when another generation is live or a collection was dropped."""
-    while True:
-        await asyncio.sleep(LOOK_EVERY_S)
-        live = await patiently(parts.generations.live)
-        if live != generation:
-            log.info("another generation of the inboxes is live", was=generation, now=live)
-            return
-        if not await patiently(lambda: is_whole(parts.db, generation)):
-            log.error("a collection was dropped; starting anew, to rebuild", generation=generation)
-            return
+async def _lost(parts: Parts, generation: int) -> bool:
+    return not await is_whole(parts.db, generation)
 
 
 async def _settle(projector: Projector) -> None:
