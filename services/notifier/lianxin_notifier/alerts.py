@@ -14,6 +14,8 @@ from lianxin_contracts.inbound import Moment
 from lianxin_notifier.inbox import Alert
 
 Outside = Literal["mail", "webhook", "wecom", "dingtalk", "feishu", "sms"]
+# The receiver of messages to whoever handed an opinion in: no more of them is known outside a sealed box.
+RESIDENT = "resident"
 OUTSIDE: tuple[Outside, ...] = ("mail", "webhook", "wecom", "dingtalk", "feishu", "sms")
 INBOX = "inbox"
 _OUTSIDE: dict[str, Outside] = {kind: kind for kind in OUTSIDE}
@@ -144,7 +146,7 @@ def inbox_record(entry: Numbered) -> OutRecord:
         latency_ms=entry.latency_ms,
         entry=entry.entry,
     )
-    return _record(delivery, entry.at)
+    return delivery_record(delivery, entry.at)
 
 
 def attempt_record(
@@ -162,8 +164,9 @@ def attempt_record(
         message_id=message_id(due.alert) if due.kind == "mail" else due.alert,
         repeated_after_crash=due.repeated,
         error=error,
+        about=due.entry.event,
     )
-    return _record(delivery, at)
+    return delivery_record(delivery, at)
 
 
 def given_up_record(unfinished: Delivery, at: datetime) -> OutRecord:
@@ -171,18 +174,19 @@ def given_up_record(unfinished: Delivery, at: datetime) -> OutRecord:
     lost = "the outcome is unknown" if unfinished.status == "attempting" else "no further attempt"
     before = f"{unfinished.error}; " if unfinished.error else ""
     error = f"{before}the database was dropped: {lost}"
-    return _record(replace(unfinished, status="dead", error=error), at)
+    return delivery_record(replace(unfinished, status="dead", error=error), at)
 
 
-def _record(delivery: Delivery, at: datetime) -> OutRecord:
+def delivery_record(delivery: Delivery, at: datetime) -> OutRecord:
+    """The record that tells of one step of a delivery; its id is the same however often it is made."""
     event = Event(
         id=ids.derived(delivery.alert, delivery.status, str(delivery.attempt)),
         source=f"/notifier/{delivery.channel}",
         type="delivery.recorded",
-        subject=delivery.opinion,
+        subject=delivery.opinion or delivery.alert,
         time=at,
         recordedtime=at,
         data=delivery,
-        causationid=delivery.cause,
+        causationid=delivery.cause or None,
     )
     return to_record(event, topics.DELIVERIES, delivery.alert)

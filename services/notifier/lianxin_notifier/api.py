@@ -33,12 +33,14 @@ from lianxin_contracts import topics
 from lianxin_notifier.actions import ActionRequest
 from lianxin_notifier.contact import ContactOpener
 from lianxin_notifier.context import Notifier
+from lianxin_notifier.delivery_store import DeliveryStore
 from lianxin_notifier.idempotency import IdempotencyKeys
 from lianxin_notifier.ledger import NumberLedger
 from lianxin_notifier.live_store import LiveStore
 from lianxin_notifier.pages.photos import PhotoLinks
 from lianxin_notifier.pages.rendering import STATIC
 from lianxin_notifier.pages.routes import page_routes
+from lianxin_notifier.pages.stop_page import stop_page_routes
 from lianxin_notifier.routes_actions import action_routes
 from lianxin_notifier.routes_cases import case_routes
 from lianxin_notifier.routes_inbox import inbox_routes
@@ -47,6 +49,7 @@ from lianxin_notifier.sessions import Sessions
 from lianxin_notifier.settings import NotifierSettings
 from lianxin_notifier.signin_links import SignInLinks
 from lianxin_notifier.signins import SignIns
+from lianxin_notifier.stop_links import StopLinks
 from lianxin_notifier.streams import AlertHub
 
 log = get_logger(__name__)
@@ -97,6 +100,7 @@ def create_app(settings: NotifierSettings) -> FastAPI:
         )
         groups = [routes(notifier) for routes in (inbox_routes, action_routes, case_routes, signin_routes)]
         groups += page_routes(notifier, settings)
+        groups.append(stop_page_routes(notifier, StopLinks(secret, url), DeliveryStore(db)))
         for group in groups:
             app.include_router(group)
         app.mount("/static", StaticFiles(directory=STATIC), name="static")

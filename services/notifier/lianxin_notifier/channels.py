@@ -15,7 +15,7 @@ from lianxin_notifier.posting import Allowed, Poster
 from lianxin_notifier.projector import Publishes
 from lianxin_notifier.protection import Guard
 from lianxin_notifier.retrying import RetryPolicy
-from lianxin_notifier.sender import Sender, Slot, Timing
+from lianxin_notifier.sender import Gate, Sender, Slot, Timing
 from lianxin_notifier.settings import NotifierSettings
 from lianxin_notifier.signin_links import SignInLinks
 
@@ -23,7 +23,11 @@ City = Callable[[], Snapshot | None]
 
 
 def senders_of(
-    settings: NotifierSettings, store: DeliveryStore, publisher: Publishes, city: City
+    settings: NotifierSettings,
+    store: DeliveryStore,
+    publisher: Publishes,
+    city: City,
+    gate: Gate | None = None,
 ) -> Sequence[Sender]:
     """One sender for each outside channel; what is not set up has no slots. Raises ValueError where robots or
     gateway are described wrongly."""
@@ -33,7 +37,7 @@ def senders_of(
     )
     slots = slots_of(settings, city)
     return [
-        Sender(kind, slots.get(kind, ()), store, publisher, timing, _guard(kind, settings))
+        Sender(kind, slots.get(kind, ()), store, publisher, timing, _guard(kind, settings), gate=gate)
         for kind in OUTSIDE
     ]
 

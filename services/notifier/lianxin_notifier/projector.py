@@ -1,5 +1,6 @@
 """Keeps the inboxes: what the router decided, applied to opinions, numbered, saved and told. One page."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -14,12 +15,23 @@ from lianxin_contracts import topics
 from lianxin_contracts.envelope import Event, OutRecord
 from lianxin_contracts.registry import Snapshot
 from lianxin_contracts.words import SealedContact, Words
-from lianxin_notifier.alerts import INBOX, Address, Due, Numbered, addresses, alert_id, due_for, inbox_record
+from lianxin_notifier.alerts import (
+    INBOX,
+    Address,
+    Due,
+    Numbered,
+    Outside,
+    addresses,
+    alert_id,
+    due_for,
+    inbox_record,
+)
 from lianxin_notifier.casefile import UNTOLD
 from lianxin_notifier.delivery_store import DeliveryStore
 from lianxin_notifier.inbox import Alert, CommandResult, Opinion, apply, command_result
 from lianxin_notifier.ledger import NumberLedger
 from lianxin_notifier.metric_names import ALERT_LATENCY, DELIVERIES
+from lianxin_notifier.milestones import Milestone, due_to_resident, milestone_of
 from lianxin_notifier.store import ProjectionStore
 
 TOPICS = (topics.LIFECYCLE, topics.WORDS, topics.CONTACTS)
@@ -45,6 +57,7 @@ class Batch(Struct):
     words: dict[str, Words | None]
     contacts: dict[str, str | None]
     told: list[Event] = field(default_factory=list)
+    milestones: list[Milestone] = field(default_factory=list)
 
     def changed(self) -> list[tuple[Opinion, Opinion]]:
         """(before, after) of every opinion that the batch changed."""
@@ -82,12 +95,20 @@ def _fold_lifecycle(message: Message, known: dict[str, Opinion], batch: Batch) -
     batch.before.setdefault(id_, now)
     batch.after[id_], alerts = apply(now, event)
     batch.alerts += alerts
+    if (milestone := milestone_of(now, batch.after[id_], event)) is not None:
+        batch.milestones.append(milestone)
     if event.type not in UNTOLD:
         batch.told.append(event)
     if (result := command_result(now, event)) is not None:
         batch.results.append(result)
     if batch.after[id_].erased and not now.erased:
         batch.erased.append(id_)
+
+
+def _answered_by_intake(milestone: Milestone, city: Snapshot | None) -> bool:
+    """Whether the resident was told by the channel itself: who writes a mail gets one back, with the code."""
+    channel = city.channels.get(milestone.channel or "") if city else None
+    return milestone.kind == "received" and channel is not None and channel.kind == "mail"
 
 
 class Projector:
@@ -109,6 +130,8 @@ class Projector:
         requeue: timedelta = timedelta(hours=24),
         queued: Callable[[], None] = lambda: None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        resident_channels: tuple[Outside, ...] = (),
+        linger: timedelta = timedelta(minutes=3),
     ) -> None:
         self._store = store
         self._ledger = ledger
@@ -119,6 +142,8 @@ class Projector:
         self._requeue = requeue
         self._queued = queued
         self._now = now
+        self._resident_channels = resident_channels
+        self._linger = linger
 
     async def handle(self, messages: list[Message]) -> None:
         """Load, apply, save, publish. Safe to repeat: alerts keep their numbers, opinions their sequence."""
@@ -126,7 +151,10 @@ class Projector:
         batch = fold(messages, await self._store.opinions(touched) if touched else {})
         await self._store.keep_words(batch.words)
         await self._store.keep_contacts(batch.contacts)
-        numbers = await (self._raise(batch.alerts) if self._live else self._recall(batch.alerts))
+        numbers, _ = await asyncio.gather(
+            self._raise(batch.alerts) if self._live else self._recall(batch.alerts),
+            self._tell_residents(batch.milestones),
+        )
         await self._store.save(batch.changed(), numbers, batch.results, batch.told)
         await self._store.erase(batch.erased)
         if not self._live:
@@ -184,6 +212,22 @@ class Projector:
         if dues:
             await self._deliveries.queue(dues, self._moment())
             self._queued()
+
+    async def _tell_residents(self, milestones: Sequence[Milestone]) -> None:
+        """Have residents told, unless a later milestone comes first. During a rebuild only of what is young:
+        what has a record is known, and stays as it is."""
+        if not self._resident_channels or not milestones:
+            return
+        now = self._moment()
+        city = self._registry()
+        dues = [
+            due_to_resident(one, channel)
+            for one in milestones
+            if (self._live or one.recorded >= now - self._requeue) and not _answered_by_intake(one, city)
+            for channel in self._resident_channels
+        ]
+        if dues:
+            await self._deliveries.queue(dues, now + self._linger)
 
     def _outside(self, alert: Alert) -> list[Due]:
         if not alert.outside:

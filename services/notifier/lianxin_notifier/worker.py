@@ -31,6 +31,7 @@ from lianxin_notifier.ledger import NumberLedger
 from lianxin_notifier.metric_names import DELIVERIES
 from lianxin_notifier.projector import TOPICS, Projector
 from lianxin_notifier.rebuild import SERVICE, Rebuild, begin_empty, is_whole
+from lianxin_notifier.residents import Residents, resident_channels
 from lianxin_notifier.settings import NotifierSettings
 from lianxin_notifier.store import BASES, ProjectionStore
 
@@ -67,6 +68,8 @@ class Parts:
             live=live,
             requeue=timedelta(hours=self.settings.requeue_hours),
             queued=queued,
+            resident_channels=resident_channels(self.settings),
+            linger=timedelta(minutes=self.settings.resident_linger_minutes),
         )
 
     def rebuild(self, say: Callable[[str], None], handover_s: float) -> Rebuild:
@@ -111,7 +114,9 @@ async def _live(parts: Parts, generation: int) -> Worker:
     store = ProjectionStore(parts.db, generation)
     for part in (store, parts.ledger, parts.deliveries):
         await patiently(part.prepare)
-    senders = senders_of(parts.settings, parts.deliveries, parts.publisher, lambda: parts.registry.current)
+    city = lambda: parts.registry.current  # noqa: E731
+    residents = Residents(parts.settings, store, parts.deliveries, city)
+    senders = senders_of(parts.settings, parts.deliveries, parts.publisher, city, residents)
 
     def wake_senders() -> None:
         for sender in senders:
