@@ -37,10 +37,11 @@ class Delivery(Struct, frozen=True):
     are about no single case: `opinion` and `cause` are then empty. A resident is the receiver `resident`,
     whoever it is.
 
-    `alert` is UUIDv5 of (cause, receiver, channel); `cause` the lifecycle event that asked for it; `number`
-    the receiver's own inbox number (channel `inbox` only) and `entry` what the inbox shows. `attempting` is
-    written before an attempt is made, its result after; an `attempting` without a result means that a
-    process died in between, and the repeat carries `repeated_after_crash`.
+    `alert` is UUIDv5 of (cause, receiver, channel), of the `again`-th repeat to somebody who did not heed it
+    UUIDv5 of (cause, receiver, channel, "again", `again`); `cause` the lifecycle event that asked for it;
+    `number` the receiver's own inbox number (channel `inbox` only) and `entry` what the inbox shows.
+    `attempting` is written before an attempt is made, its result after; an `attempting` without a result
+    means that a process died in between, and its repetition carries `repeated_after_crash`.
     """
 
     alert: str
@@ -57,6 +58,7 @@ class Delivery(Struct, frozen=True):
     latency_ms: int | None = None
     entry: InboxEntry | None = None
     about: str | None = None
+    again: int = 0
 
 
 MODELS: dict[str, type[Struct]] = {"delivery.recorded": Delivery}

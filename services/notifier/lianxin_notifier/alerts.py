@@ -1,6 +1,6 @@
 """Alerts and their records on `alerts.deliveries`: ids, addresses, and what is written. No I/O."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -12,6 +12,7 @@ from lianxin_contracts.deliveries import Delivery, DeliveryStatus, InboxEntry
 from lianxin_contracts.envelope import Event, OutRecord, milliseconds, to_record
 from lianxin_contracts.inbound import Moment
 from lianxin_notifier.inbox import Alert
+from lianxin_notifier.preferences import PUSH
 
 Outside = Literal["mail", "webhook", "wecom", "dingtalk", "feishu", "sms"]
 # The receiver of messages to whoever handed an opinion in: no more of them is known outside a sealed box.
@@ -46,12 +47,13 @@ class Due(Struct, frozen=True, kw_only=True):
     """A delivery by an outside channel, as it is when a worker has claimed it.
 
     `attempt` counts the attempts made so far; `repeated` says that the outcome of one of them is unknown,
-    because a process died (or a connection broke) between the message's going out and its answer.
+    because a process died (or a connection broke) between the message's going out and its answer. `again`
+    is 0 for the alert itself and counts its repeats; `others`: should this channel not take it, there is
+    another. `language` is the receiver's wish, empty for what the registry says.
 
-    Of messages that are not about an event of a case: `language` where the registry does not know the
-    receiver, `counts`, `station` and `day` (ISO) as the message names them. `link` and `stop` are addresses
-    that hold a secret: they are put in just before an attempt and never kept, as is a resident's address in
-    `target`.
+    Of messages that are not about an event of a case: `counts`, `station` and `day` (ISO) as the message
+    names them. `link` and `stop` are addresses that hold a secret: they are put in just before an attempt and
+    never kept, as is a resident's address in `target`.
     """
 
     alert: str
@@ -66,7 +68,9 @@ class Due(Struct, frozen=True, kw_only=True):
     street: str | None = None
     attempt: int = 0
     repeated: bool = False
-    language: str | None = None
+    again: int = 0
+    others: bool = False
+    language: str = ""
     counts: dict[str, int] = {}
     station: str | None = None
     day: str | None = None
@@ -77,9 +81,11 @@ class Due(Struct, frozen=True, kw_only=True):
         return f"Due({self.alert})"  # no log line and no traceback shows an address or a link
 
 
-def alert_id(cause: str, receiver: str, channel: str) -> str:
-    """UUIDv5 of the lifecycle event, the receiver and the channel: an alert is raised once."""
-    return ids.derived(cause, receiver, channel)
+def alert_id(cause: str, receiver: str, channel: str, again: int = 0) -> str:
+    """UUIDv5 of the lifecycle event, the receiver and the channel: an alert is raised once, and so is each of
+    its repeats."""
+    repeat = ("again", str(again)) if again else ()
+    return ids.derived(cause, receiver, channel, *repeat)
 
 
 def message_id(alert: str) -> str:
@@ -99,10 +105,21 @@ def addresses(channels: Iterable[str]) -> tuple[Address, ...]:
     return tuple(found)
 
 
-def due_for(alert: Alert, address: Address) -> Due:
+def reachable(registered: Sequence[str], chosen: Sequence[str]) -> tuple[Address, ...]:
+    """The addresses `chosen`, in that order, under the names that they have by the registry's order: an order
+    of the person's own changes no alert's id."""
+    named = {
+        f"{one.kind}:{one.target}" if one.target else one.kind: one for one in addresses((*registered, PUSH))
+    }
+    return tuple(named[channel] for channel in chosen if channel in named)
+
+
+def due_for(
+    alert: Alert, address: Address, again: int = 0, *, others: bool = False, language: str = ""
+) -> Due:
     """The delivery of `alert` to `address`, not attempted yet."""
     return Due(
-        alert=alert_id(alert.cause, alert.receiver, address.name),
+        alert=alert_id(alert.cause, alert.receiver, address.name, again),
         name=address.name,
         kind=address.kind,
         target=address.target,
@@ -112,6 +129,9 @@ def due_for(alert: Alert, address: Address) -> Due:
         raised=alert.recorded,
         entry=alert.entry,
         street=alert.street,
+        again=again,
+        others=others,
+        language=language,
     )
 
 
@@ -165,6 +185,7 @@ def attempt_record(
         repeated_after_crash=due.repeated,
         error=error,
         about=due.entry.event,
+        again=due.again,
     )
     return delivery_record(delivery, at)
 

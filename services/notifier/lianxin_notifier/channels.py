@@ -15,7 +15,7 @@ from lianxin_notifier.posting import Allowed, Poster
 from lianxin_notifier.projector import Publishes
 from lianxin_notifier.protection import Guard
 from lianxin_notifier.retrying import RetryPolicy
-from lianxin_notifier.sender import Gate, Sender, Slot, Timing
+from lianxin_notifier.sender import Gate, Reached, Sender, Slot, Timing
 from lianxin_notifier.settings import NotifierSettings
 from lianxin_notifier.signin_links import SignInLinks
 
@@ -27,6 +27,7 @@ def senders_of(
     store: DeliveryStore,
     publisher: Publishes,
     city: City,
+    reached: Reached,
     gate: Gate | None = None,
 ) -> Sequence[Sender]:
     """One sender for each outside channel; what is not set up has no slots. Raises ValueError where robots or
@@ -34,10 +35,13 @@ def senders_of(
     timing = Timing(
         settings.delivery_lease_s,
         RetryPolicy(settings.retry_first_s, settings.retry_longest_s, settings.attempts_limit),
+        settings.silent_s,
     )
     slots = slots_of(settings, city)
     return [
-        Sender(kind, slots.get(kind, ()), store, publisher, timing, _guard(kind, settings), gate=gate)
+        Sender(
+            kind, slots.get(kind, ()), store, publisher, timing, _guard(kind, settings), reached, gate=gate
+        )
         for kind in OUTSIDE
     ]
 

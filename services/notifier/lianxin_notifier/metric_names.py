@@ -19,6 +19,12 @@ REPEATED = Counter(
     "Attempts repeated because the outcome of the one before is unknown",
     ["channel"],
 )
+AGAIN = Counter("lianxin_alert_repeats_total", "Alerts queued once more: nobody had looked, nor acted")
+ENDED = Counter(
+    "lianxin_alerts_ended_total",
+    "Alerts about which nothing more is done by outside channels, by how they ended",
+    ["how"],
+)
 OPEN_STREAMS = Gauge("lianxin_alert_streams", "Open streams of alerts on this instance")
 RESTING = Gauge(
     "lianxin_alert_breakers_open",

@@ -21,7 +21,7 @@ Kind = Literal["received", "assigned", "answered", "rate", "reopened"]
 
 
 class Milestone(Struct, frozen=True, kw_only=True):
-    """An opinion has reached `kind` by the lifecycle event `cause`; it came in by `channel`."""
+    """An opinion has reached `kind` by the lifecycle event `cause`."""
 
     kind: Kind
     opinion: str
@@ -31,7 +31,6 @@ class Milestone(Struct, frozen=True, kw_only=True):
     topic: str | None = None
     street: str | None = None
     due: Moment | None = None
-    channel: str | None = None
 
 
 def milestone_of(before: Opinion, after: Opinion, event: Event) -> Milestone | None:
@@ -51,7 +50,6 @@ def milestone_of(before: Opinion, after: Opinion, event: Event) -> Milestone | N
         topic=after.topic,
         street=after.street,
         due=after.due_resolve if kind in ("assigned", "reopened") else None,
-        channel=event.data.channel if isinstance(event.data, lifecycle.Submitted) else None,
     )
 
 

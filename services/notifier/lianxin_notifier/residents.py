@@ -63,7 +63,7 @@ class Residents:
         city = self.city()
         if city is None:
             return Held(now + LOOK_AGAIN)
-        if (stays := await self._needless(due, now)) is not None:
+        if (stays := await self._needless(due, city, now)) is not None:
             return stays
         quiet = quiet_until(now, ZoneInfo(city.city.zone), quiet_of(self.settings.resident_quiet))
         if quiet is not None:
@@ -73,13 +73,17 @@ class Residents:
             return _later(due, now, "no contact")
         return self._addressed(due, sealed, channels)
 
-    async def _needless(self, due: Due, now: datetime) -> Held | Dropped | None:
+    async def _needless(self, due: Due, city: Snapshot, now: datetime) -> Held | Dropped | None:
         if await self.deliveries.known([stop_id(due.opinion)]):
             return Dropped("stopped by the resident")
         opinion = (await self.store.opinions([due.opinion])).get(due.opinion)
         if opinion is None:  # it is queued before its opinion is saved
             return _later(due, now, "no such opinion")
-        reason = needless(due.entry.event.partition(".")[2], opinion)
+        kind = due.entry.event.partition(".")[2]
+        channel = city.channels.get(opinion.channel or "")
+        if kind == "received" and channel is not None and channel.kind == "mail":
+            return Dropped("intake has answered the mail")  # with the code, in the same thread
+        reason = needless(kind, opinion)
         return None if reason is None else Dropped(reason)
 
     def _addressed(self, due: Due, sealed: str, channels: tuple[Outside, ...]) -> Due | Dropped:

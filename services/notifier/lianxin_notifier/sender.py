@@ -67,10 +67,19 @@ class Gate(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Leases and retries. `lease_s` must be longer than an attempt's deadline."""
+    """Leases and retries. `lease_s` must be longer than an attempt's deadline. After `silent_s` seconds
+    without any answer of a channel, what could go by another one is given up here."""
 
     lease_s: float
     policy: RetryPolicy
+    silent_s: float = 600.0
+
+
+class Reached(Protocol):
+    """Who goes on with an alert of which a delivery has ended."""
+
+    async def ended(self, due: Due) -> None:
+        """The end of `due`, sent or not, is on the log."""
 
 
 class Sender:
@@ -85,6 +94,7 @@ class Sender:
         publisher: Publishes,
         timing: Timing,
         guard: Guard | None = None,
+        reached: Reached | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         gate: Gate | None = None,
     ) -> None:
@@ -94,6 +104,7 @@ class Sender:
         self._store = store
         self._publisher = publisher
         self._timing = timing
+        self._reached = reached
         self._guard = guard or Guard(kind, failures=1_000_000, rest=timedelta(0))
         self._now = now
         self._news = asyncio.Event()
@@ -143,7 +154,8 @@ class Sender:
                 self._taken.clear()
                 await self._taken.wait()
             if rest := self._guard.resting(self._now()):
-                await asyncio.sleep(min(LOOK_EVERY_S, rest.total_seconds()))
+                if not await self._claim_others(at_once):
+                    await asyncio.sleep(min(LOOK_EVERY_S, rest.total_seconds()))
                 continue
             self._news.clear()
             found = await patiently(
@@ -154,6 +166,20 @@ class Sender:
             if not found:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._news.wait(), LOOK_EVERY_S * random.uniform(0.5, 1.0))
+
+    async def _claim_others(self, limit: int) -> int:
+        """While the channel rests: what need not wait for it, once it has rested too long. How many."""
+        if not self._too_silent(None):
+            return 0
+        found = await patiently(
+            lambda: self._store.claim(self._kind, limit, self._now(), self._timing.lease_s, others=True)
+        )
+        for claimed in found:
+            self._claimed.put_nowait(claimed)
+        return len(found)
+
+    def _too_silent(self, due: Due | None) -> bool:
+        return self._guard.silent(self._now(), due).total_seconds() >= self._timing.silent_s
 
     async def _work(self, slot: Slot | None) -> None:
         stop = asyncio.create_task(self._stopping.wait())
@@ -181,6 +207,9 @@ class Sender:
         if addressed is None:
             return
         if wait := self._guard.enter(claimed.due, self._now()):
+            if claimed.due.others and self._too_silent(claimed.due):
+                await self._conclude(claimed, "dead", error="no answer for too long")
+                return
             until = self._now() + wait
             await patiently(lambda: self._store.release([claimed], until))
             return
@@ -245,7 +274,8 @@ class Sender:
         unknown: bool = False,
     ) -> None:
         """Save the result, then publish it: however long that takes, for the message has gone out."""
-        done = await patiently(lambda: self._store.finish(claimed, status, error, retry_at, unknown))
+        at = self._now()
+        done = await patiently(lambda: self._store.finish(claimed, status, error, retry_at, unknown, at))
         if done is not None:
             await self._record(done)
         elif await patiently(lambda: self._store.forgotten(claimed.due.alert)):
@@ -258,9 +288,17 @@ class Sender:
             status, error = "dead", f"{error}; the database was dropped before the next attempt"
         await self._publish(replace(claimed, status=status, error=error))
         await patiently(lambda: self._store.ended(claimed.due.alert, status))
+        await self._go_on(claimed.due)
+
+    async def _go_on(self, due: Due) -> None:
+        if (reached := self._reached) is not None:
+            await patiently(lambda: reached.ended(due))
 
     async def _record(self, done: Claimed) -> None:
         await self._publish(done)
+        if done.status != "failed":
+            # Before the delivery rests for good: a worker that dies here leaves it to be recorded again.
+            await self._go_on(done.due)
         await patiently(lambda: self._store.recorded(done))
 
     async def _publish(self, done: Claimed) -> None:

@@ -71,6 +71,13 @@ class NotifierSettings(Settings):
     breaker_failures: int = Field(default=10, ge=1)
     # Seconds between such attempts.
     breaker_rest_s: float = Field(default=30.0, gt=0)
+    # What could go by another channel of the receiver is given up here after so long without any answer,
+    # seconds.
+    silent_s: float = Field(default=600.0, gt=0)
+    # An alert whose receiver has neither looked nor acted goes again, by the next channel, after so many
+    # working hours, and at most so many times (0: never).
+    repeat_after_hours: float = Field(default=4.0, gt=0)
+    repeats_limit: int = Field(default=2, ge=0, le=20)
     # Attempts a minute of one worker; each robot for itself (WeCom and DingTalk allow 20). 0: no limit.
     mail_per_minute: int = Field(default=0, ge=0)
     sms_per_minute: int = Field(default=0, ge=0)

@@ -26,10 +26,14 @@ from lianxin_chassis.wholeness import until_replaced
 from lianxin_contracts.deliveries import Delivery
 from lianxin_notifier.alerts import given_up_record
 from lianxin_notifier.channels import senders_of
+from lianxin_notifier.choosing import Repeats
 from lianxin_notifier.delivery_store import DeliveryStore
 from lianxin_notifier.ledger import NumberLedger
 from lianxin_notifier.metric_names import DELIVERIES
+from lianxin_notifier.preference_store import PreferenceStore
 from lianxin_notifier.projector import TOPICS, Projector
+from lianxin_notifier.reaching import Reaching
+from lianxin_notifier.reaching_store import ReachingStore
 from lianxin_notifier.rebuild import SERVICE, Rebuild, begin_empty, is_whole
 from lianxin_notifier.residents import Residents, resident_channels
 from lianxin_notifier.settings import NotifierSettings
@@ -53,6 +57,7 @@ class Parts:
         self.registry = RegistryFollower(settings)
         self.ledger = NumberLedger(db)
         self.deliveries = DeliveryStore(db)
+        self.reaching = ReachingStore(db)
         self.generations = Generations(db, SERVICE)
 
     def projector(
@@ -63,13 +68,26 @@ class Parts:
             store,
             self.ledger,
             self.deliveries,
+            self.reaching,
             self.publisher,
-            lambda: self.registry.current,
             live=live,
             requeue=timedelta(hours=self.settings.requeue_hours),
             queued=queued,
             resident_channels=resident_channels(self.settings),
             linger=timedelta(minutes=self.settings.resident_linger_minutes),
+        )
+
+    def reach(self, store: ProjectionStore, queued: Callable[[], None]) -> Reaching:
+        """What goes on with the alerts of one generation."""
+        hours, most = self.settings.repeat_after_hours, self.settings.repeats_limit
+        return Reaching(
+            self.reaching,
+            self.deliveries,
+            PreferenceStore(self.db),
+            store,
+            lambda: self.registry.current,
+            Repeats(timedelta(hours=hours), most),
+            queued,
         )
 
     def rebuild(self, say: Callable[[str], None], handover_s: float) -> Rebuild:
@@ -112,17 +130,18 @@ async def rebuild(settings: NotifierSettings) -> None:
 async def _live(parts: Parts, generation: int) -> Worker:
     """The worker on a whole generation."""
     store = ProjectionStore(parts.db, generation)
-    for part in (store, parts.ledger, parts.deliveries):
+    for part in (store, parts.ledger, parts.deliveries, parts.reaching):
         await patiently(part.prepare)
-    city = lambda: parts.registry.current  # noqa: E731
-    residents = Residents(parts.settings, store, parts.deliveries, city)
-    senders = senders_of(parts.settings, parts.deliveries, parts.publisher, city, residents)
 
     def wake_senders() -> None:
         for sender in senders:
             sender.wake()
 
-    projector = parts.projector(store, live=True, queued=wake_senders)
+    reaching = parts.reach(store, wake_senders)
+    city = lambda: parts.registry.current  # noqa: E731
+    residents = Residents(parts.settings, store, parts.deliveries, city)
+    senders = senders_of(parts.settings, parts.deliveries, parts.publisher, city, reaching, residents)
+    projector = parts.projector(store, live=True, queued=reaching.wake)
     parking = ParkingLot(parts.db)
     await patiently(parking.prepare)
     consumer = Consumer(
@@ -137,6 +156,7 @@ async def _live(parts: Parts, generation: int) -> Worker:
         consumers=[consumer],
         followers=[parts.registry],
         tasks=[
+            reaching.run,
             *(sender.run for sender in senders),
             lambda: until_replaced(parts.generations, generation, lambda: _lost(parts, generation)),
             lambda: _settle(projector),
@@ -207,6 +227,7 @@ async def _give_up(parts: Parts, lost: Sequence[Delivery]) -> None:
     await patiently(lambda: parts.publisher.publish([given_up_record(delivery, at) for delivery in lost]))
     for delivery in lost:
         await patiently(partial(parts.deliveries.ended, delivery.alert, "dead"))
+        await patiently(partial(parts.reaching.look_at, delivery.cause, delivery.receiver, at))
         DELIVERIES.labels(delivery.channel, "dead").inc()
 
 

@@ -53,7 +53,9 @@ class Queue:
     async def begin(self, one: Claimed, now: datetime, lease_s: float) -> Claimed:
         return one
 
-    async def finish(self, one: Claimed, status: Any, error: Any, retry_at: Any, unknown: bool) -> Claimed:
+    async def finish(
+        self, one: Claimed, status: Any, error: Any, retry_at: Any, unknown: bool, at: Any
+    ) -> Claimed:
         return Claimed(due=one.due, status=status, version=2, error=error, retry_at=retry_at)
 
     async def put_back(self, begun: Claimed, before: Due, at: datetime) -> None:
