@@ -31,3 +31,8 @@ RESTING = Gauge(
     "Open breakers on this worker, by channel: after many errors in a row it is tried now and then only",
     ["channel"],
 )
+NOTICES_LET_GO = Counter(
+    "lianxin_notices_let_go_total",
+    "Digests, summaries and reminders that were not sent because their time was too long past, by kind",
+    ["kind"],
+)

@@ -94,6 +94,12 @@ class NotifierSettings(Settings):
     # Hours of the city's day in which no resident is written to; empty: none.
     resident_quiet: str = Field(default="21:00-08:00", pattern=r"^(\d\d:\d\d-\d\d:\d\d)?$")
 
+    # When weekly summaries (on the first working day) and reminders of contact days (on the working day
+    # before) go out, in the city's time; and how often it is looked what is due, seconds.
+    weekly_at: str = Field(default="08:30", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+    contact_day_at: str = Field(default="09:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+    notices_every_s: float = Field(default=20.0, gt=0)
+
     # How often a waiting stream is sent a comment, so that proxies keep it open, seconds.
     heartbeat_s: float = Field(default=15.0, gt=0)
     # How long an action waits for the broker before it is answered with 503, seconds.
