@@ -7,6 +7,7 @@ from typing import Literal
 
 import click
 
+from lianxin_local.alert_show_command import show
 from lianxin_local.home import Home
 from lianxin_local.options import takes_data
 from lianxin_local.problem import Problem, say
@@ -45,6 +46,9 @@ def preview(
                 click.echo(f"== {name} {one} {channel}\n{shown(message, channel)}\n")
 
 
+alert.add_command(show)
+
+
 @alert.group()
 def dead() -> None:
     """Alerts that were given up: list, and send once more (retry)."""
@@ -68,7 +72,7 @@ def list_command(home: Home, channel: str | None, as_json: bool) -> None:
 @dead.command()
 @takes_data
 @click.argument("alerts", nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="All that were given up and can be sent.")
+@click.option("--all", "everything", is_flag=True, help="All that can be sent and went by no other channel.")
 @channel_option
 def retry(home: Home, alerts: tuple[str, ...], everything: bool, channel: str | None) -> None:
     """Attempt ALERTS (ids from `list`) once more; what fails again is given up again."""
@@ -104,12 +108,14 @@ def as_object(one: DeadLetter) -> dict[str, object]:
         "attempts": one.attempt,
         "reason": one.error,
         "can_retry": one.whole,
+        "went_on": one.gone_on,
     }
 
 
 def in_words(one: DeadLetter) -> str:
     """The same for a person."""
-    lost = "" if one.whole else "  (can't be retried)"
+    lost = "  (went on by another channel)" if one.gone_on else ""
+    lost += "" if one.whole else "  (can't be retried)"
     return (
         f"{one.alert}  {one.channel:<8} {one.receiver:<8} {one.raised:%Y-%m-%d %H:%M} UTC  "
         f"{one.attempt} attempts: {one.error}{lost}"

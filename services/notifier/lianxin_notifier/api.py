@@ -41,9 +41,13 @@ from lianxin_notifier.pages.photos import PhotoLinks
 from lianxin_notifier.pages.rendering import STATIC
 from lianxin_notifier.pages.routes import page_routes
 from lianxin_notifier.pages.stop_page import stop_page_routes
+from lianxin_notifier.preference_store import PreferenceStore
+from lianxin_notifier.preferences import Preferences
+from lianxin_notifier.reaching_store import ReachingStore
 from lianxin_notifier.routes_actions import action_routes
 from lianxin_notifier.routes_cases import case_routes
 from lianxin_notifier.routes_inbox import inbox_routes
+from lianxin_notifier.routes_preferences import preference_routes
 from lianxin_notifier.routes_signins import signin_routes
 from lianxin_notifier.sessions import Sessions
 from lianxin_notifier.settings import NotifierSettings
@@ -97,8 +101,11 @@ def create_app(settings: NotifierSettings) -> FastAPI:
             signins=SignIns(secret, url, sessions, registry, timedelta(days=settings.signin_days)),
             link_valid_s=settings.asked_link_minutes * 60,
             photos=PhotoLinks(settings.link_secret.get_secret_value().encode(), settings.intake_url),
+            preferences=PreferenceStore(db),
+            reaching=ReachingStore(db),
         )
-        groups = [routes(notifier) for routes in (inbox_routes, action_routes, case_routes, signin_routes)]
+        programs = (inbox_routes, action_routes, case_routes, signin_routes, preference_routes)
+        groups = [routes(notifier) for routes in programs]
         groups += page_routes(notifier, settings)
         groups.append(stop_page_routes(notifier, StopLinks(secret, url), DeliveryStore(db)))
         for group in groups:
@@ -166,8 +173,8 @@ def _document(app: FastAPI) -> dict[str, Any]:
         document = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes
         )
-        (_,), found = msgspec.json.schema_components(
-            [ActionRequest], ref_template="#/components/schemas/{name}"
+        _, found = msgspec.json.schema_components(
+            [ActionRequest, Preferences], ref_template="#/components/schemas/{name}"
         )
         document.setdefault("components", {}).setdefault("schemas", {}).update(found)
         app.openapi_schema = document

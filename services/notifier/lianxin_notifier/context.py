@@ -15,7 +15,9 @@ from lianxin_notifier.idempotency import IdempotencyKeys
 from lianxin_notifier.ledger import NumberLedger
 from lianxin_notifier.live_store import LiveStore
 from lianxin_notifier.pages.photos import PhotoLinks
+from lianxin_notifier.preference_store import PreferenceStore
 from lianxin_notifier.projector import Publishes
+from lianxin_notifier.reaching_store import ReachingStore
 from lianxin_notifier.rights import Caller, Registry, caller_of
 from lianxin_notifier.signin_links import SignInLinks
 from lianxin_notifier.signins import SignIns
@@ -40,6 +42,8 @@ class Notifier:
     signins: SignIns
     link_valid_s: float
     photos: PhotoLinks
+    preferences: PreferenceStore
+    reaching: ReachingStore
 
     async def caller(self, request: Request, *scopes: Scope, writing: bool = False) -> Caller:
         """Who is asking: a channel by its key, else whoever is signed in. `writing`: a call by cookie must

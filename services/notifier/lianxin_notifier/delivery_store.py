@@ -61,7 +61,7 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
 
 class Made(Struct, frozen=True, kw_only=True):
     """One delivery of an alert, for choosing what follows. `name` is None where it is known from its records
-    alone; `at` is when it last changed."""
+    alone; `raised` is when its event was recorded, or, of such a one, its last record; `at` when it ended."""
 
     alert: str
     cause: str
@@ -70,6 +70,7 @@ class Made(Struct, frozen=True, kw_only=True):
     name: str | None
     again: int
     status: Status
+    raised: Moment
     at: Moment
 
 
@@ -84,7 +85,7 @@ class DeliveryStore:
         """Make the indexes. May be called again."""
         await self._deliveries.create_index([("kind", 1), ("due_at", 1)], name="kind_due", sparse=True)
         await self._deliveries.create_index([("status", 1), ("raised", -1)], name="status_raised")
-        await self._deliveries.create_index([("cause", 1)], name="cause")
+        await self._deliveries.create_index([("opinion", 1)], name="opinion")
 
     async def state(self) -> str | None:
         """`built`, `building`, or None where the collection was dropped."""
@@ -114,10 +115,10 @@ class DeliveryStore:
             ],
         )
 
-    async def made_for(self, causes: Iterable[str]) -> dict[tuple[str, str], list[Made]]:
-        """Every delivery that these lifecycle events (ids) led to, by event and receiver."""
+    async def made_for(self, opinions: Iterable[str]) -> dict[tuple[str, str], list[Made]]:
+        """Every delivery about these opinions (ids), by the lifecycle event that led to it and receiver."""
         made: dict[tuple[str, str], list[Made]] = {}
-        for document in await find_in(self._deliveries, "cause", causes):
+        for document in await find_in(self._deliveries, "opinion", opinions):
             one = _made(document)
             made.setdefault((one.cause, one.receiver), []).append(one)
         return made
@@ -352,6 +353,7 @@ def _made(document: Document) -> Made:
         again=record.get("again", 0),
         # One that was restored counts as sent to whoever would send it; here is asked for what is known.
         status=document["last_record"] if restored else document["status"],
+        raised=document["raised"],
         at=document.get("ended") or document["raised"],
     )
 

@@ -181,7 +181,7 @@ class Projector:
         if not alerts:
             return []
         known = await self._ledger.known([alert_id(a.cause, a.receiver, INBOX) for a in alerts])
-        made = await self._deliveries.made_for({a.cause for a in alerts if self._is_young(a)})
+        made = await self._deliveries.made_for({a.opinion for a in alerts if self._is_young(a)})
         held = [
             HeldBack(
                 alert,

@@ -135,7 +135,7 @@ class Reaching:
         city = self._registry()
         if city is None:
             raise Outage("the registry is not read yet", what="registry")
-        made = await self._deliveries.made_for({one.alert.cause for one in looked})
+        made = await self._deliveries.made_for({one.alert.opinion for one in looked})
         opinions = await self._opinions.opinions({one.alert.opinion for one in looked})
         people = await self._people({one.alert.receiver for one in looked}, city)
         now = self._now()

@@ -7,6 +7,7 @@ from lianxin_notifier.context import Notifier
 from lianxin_notifier.pages.case_page import case_page_routes
 from lianxin_notifier.pages.duty_page import duty_page_routes
 from lianxin_notifier.pages.inbox_page import inbox_page_routes
+from lianxin_notifier.pages.preferences_page import preferences_page_routes
 from lianxin_notifier.pages.signin_page import Asking, signin_page_routes
 from lianxin_notifier.settings import NotifierSettings
 from lianxin_notifier.signin_mail import SignInMailer
@@ -26,4 +27,5 @@ def page_routes(notifier: Notifier, settings: NotifierSettings) -> list[APIRoute
         inbox_page_routes(notifier),
         case_page_routes(notifier),
         duty_page_routes(notifier),
+        preferences_page_routes(notifier),
     ]

@@ -1,0 +1,58 @@
+"""How a person would be reached now: for the page on which they set it, and for programs. Pure."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+
+from lianxin_contracts.inbound import Moment
+from lianxin_contracts.registry import Snapshot
+from lianxin_contracts.working_time import WorkingTime
+from lianxin_notifier.alerts import reachable
+from lianxin_notifier.choosing import Need, Repeats, Send, Wait, Wishes, choose
+from lianxin_notifier.preferences import OWN_CHANNELS, Preferences, channels_of
+
+
+class Reached(Struct, frozen=True):
+    """What would become of an alert that is not urgent and comes now. `channels` in order, one at a time;
+    `until` where it is held back; `why`: `send`, `quiet`, `paused`, `digest`, or `no_channel`."""
+
+    channels: tuple[str, ...]
+    why: str
+    until: Moment | None = None
+
+
+def registered(person: str, city: Snapshot) -> tuple[str, ...]:
+    """The channels that the registry names for this person; staff have none there."""
+    deputy = city.deputies.get(person)
+    return deputy.channels if deputy is not None else ()
+
+
+def offered(person: str, city: Snapshot) -> tuple[str, ...]:
+    """The channels that this person may choose from."""
+    known = registered(person, city)
+    return tuple(c for c in (*dict.fromkeys(known), *OWN_CHANNELS) if reachable(known, (c,)))
+
+
+def reached(person: str, preferences: Preferences, city: Snapshot, now: datetime) -> Reached:
+    """How `person` would be reached at `now`."""
+    known = registered(person, city)
+    channels = tuple(c for c in channels_of(preferences, known) if reachable(known, (c,)))
+    leaves = [leave for leave in city.leaves.values() if leave.deputy == person]
+    wishes = Wishes(channels, WorkingTime(city.calendars.values(), city.city.zone), preferences, leaves)
+    match choose((), False, Need(), wishes, Repeats(timedelta(), 0), now):
+        case Send():
+            return Reached(channels, "send")
+        case Wait() as wait:
+            return Reached(channels, wait.why, wait.until)
+        case done:
+            return Reached(channels, done.why)
+
+
+def moved(order: Sequence[str], one: str, by: int) -> list[str]:
+    """`order` with `one` moved up (-1) or down (1), as far as there is room."""
+    if one not in order:
+        return list(order)
+    others = [other for other in order if other != one]
+    place = min(len(others), max(0, order.index(one) + by))
+    return [*others[:place], one, *others[place:]]
