@@ -14,6 +14,7 @@ from lianxin_contracts.deliveries import InboxEntry
 from lianxin_contracts.registry import Duty, Leave, Snapshot
 from lianxin_contracts.working_time import WorkingTime
 from lianxin_notifier.alerts import Address, Due
+from lianxin_notifier.choosing import Wishes, rests
 from lianxin_notifier.pages.duty import falls_on
 from lianxin_notifier.preferences import DEFAULT, Preferences
 
@@ -72,6 +73,12 @@ class Plan:
             return True
         return any(leave.since <= on < leave.until for leave in self.leaves.get(person, ()))
 
+    def sent_at(self, person: str, now: datetime) -> datetime:
+        """When what is ready for `person` now goes out: after their quiet hours, leave or pause."""
+        wishes = self.preferences.get(person, DEFAULT)
+        rest = rests(Wishes((), self.working, wishes, self.leaves.get(person, ())), now)
+        return now if rest is None else rest.until
+
     def moment(self, on: date, at: time) -> datetime:
         """That civil time as a UTC instant."""
         return datetime.combine(on, at, self.working.zone).astimezone(UTC)
@@ -95,7 +102,7 @@ def early_digests(now: datetime, plan: Plan) -> list[Notice]:
     found = []
     for person, wishes in plan.preferences.items():
         digest = wishes.digest
-        if digest is None or not digest.or_when or plan.away(person, today) or _quiet(wishes, now, plan):
+        if digest is None or not digest.or_when or plan.sent_at(person, now) != now:
             continue
         at = time.fromisoformat(digest.at)
         since = plan.moment(today, at)
@@ -157,17 +164,6 @@ def _who_comes(duty: Duty, day: date, plan: Plan) -> str | None:
     leaves = plan.leaves.get(duty.deputy, ())
     leave = next((one for one in leaves if one.since <= day < one.until), None)
     return duty.deputy if leave is None else leave.substitute
-
-
-def _quiet(wishes: Preferences, now: datetime, plan: Plan) -> bool:
-    quiet = wishes.quiet
-    if quiet is None:
-        return False
-    local = now.astimezone(plan.working.zone)
-    if quiet.days_off and not plan.working.is_working_day(local.date()):
-        return True
-    clock, start, end = f"{local:%H:%M}", quiet.start, quiet.end
-    return start <= clock < end if start <= end else clock >= start or clock < end
 
 
 def due_to(notice: Notice, address: Address, counts: Mapping[str, int], language: str) -> Due:

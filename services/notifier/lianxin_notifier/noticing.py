@@ -99,8 +99,12 @@ class Noticing:
         known = await self._deliveries.known([notice.id for notice in (*due, *early)])
         wanted = [notice for notice in (*due, *early) if notice.id not in known]
         told = [due for part in _parts(wanted) for due in await self._told(part, plan, now)]
-        for part in _parts(told):
-            await self._deliveries.queue(part, _whole(now))
+        by_moment: dict[datetime, list[Due]] = {}
+        for one in told:
+            by_moment.setdefault(plan.sent_at(one.receiver, now), []).append(one)
+        for moment, dues in by_moment.items():
+            for part in _parts(dues):
+                await self._deliveries.queue(part, _whole(moment))
         await self._clock.advance(now)
         if told:
             self._queued()

@@ -112,6 +112,13 @@ def test_an_early_digest_is_possible_once_between_two_daily_ones_and_not_in_quie
     assert [n.id for n in dawn] == [noon[0].id]
 
 
+def test_what_is_ready_in_quiet_hours_goes_out_when_they_end() -> None:
+    wishes = Preferences(quiet=Quiet("21:00", "09:30"))
+    some = plan(D1=wishes)
+    assert some.sent_at("D1", at(11, 23, 8, 30)) == at(11, 23, 9, 30)
+    assert some.sent_at("D2", at(11, 23, 8, 30)) == at(11, 23, 8, 30)
+
+
 def test_nobody_is_written_to_that_there_is_nothing_to_write() -> None:
     daily = Notice("digest", "D1", "s", at(1, 1), at(1, 1))
     early = Notice("digest", "D1", "s", at(1, 1), at(1, 1), at_least=3)
