@@ -77,6 +77,11 @@ class Due(Struct, frozen=True, kw_only=True):
     link: str | None = None
     stop: str | None = None
 
+    @property
+    def page(self) -> str:
+        """The path of the page that it is about: the case's, else the inbox."""
+        return f"/inbox/{self.opinion}" if self.opinion else "/inbox"
+
     def __repr__(self) -> str:
         return f"Due({self.alert})"  # no log line and no traceback shows an address or a link
 

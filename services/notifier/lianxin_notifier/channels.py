@@ -113,6 +113,4 @@ def alert_links(settings: NotifierSettings) -> Callable[[Due], str] | None:
         return None
     links = SignInLinks(secret.encode(), settings.public_url)
     valid_s = settings.alert_link_minutes * 60
-    return lambda due: links.address(
-        due.receiver, ids.derived(due.alert, "signin"), valid_s, f"/inbox/{due.opinion}"
-    )
+    return lambda due: links.address(due.receiver, ids.derived(due.alert, "signin"), valid_s, due.page)

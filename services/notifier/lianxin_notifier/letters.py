@@ -13,6 +13,8 @@ from lianxin_contracts.registry import Snapshot
 from lianxin_notifier.alerts import Due, message_id
 from lianxin_notifier.wording import Family, Fields, Form, Language, Letter, language_of, written
 
+__all__ = ["Language", "Letter", "civil", "civil_day", "letter", "mail", "note"]
+
 _WEEKDAYS = ("星期一", "星期二", "星期三", "星期四", "星期五", "星期六", "星期日")
 
 
@@ -99,7 +101,7 @@ def _station(due: Due, city: Snapshot) -> str:
 
 
 def _plain_link(due: Due, public_url: str, form: Form) -> str:
-    if not due.opinion:
-        return f"{public_url}/inbox"
     # A chat is read by many and an SMS is short: there the case is only pointed out.
-    return f"{public_url}/inbox/{due.opinion}" if form == "mail" else f"{public_url}/inbox#{due.opinion}"
+    if form == "mail" or not due.opinion:
+        return f"{public_url}{due.page}"
+    return f"{public_url}/inbox#{due.opinion}"
