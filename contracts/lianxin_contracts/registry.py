@@ -179,12 +179,13 @@ class Department(Struct, frozen=True):
 
 class Staff(Struct, frozen=True):
     """A person of the congress's office: `roles` among triage, supervisor and administrator, for
-    `areas` (empty: all)."""
+    `areas` (empty: all); or with role station, for what came in at `stations`."""
 
     id: str
     name: str
     roles: tuple[str, ...] = ()
     areas: tuple[str, ...] = ()
+    stations: tuple[str, ...] = ()
 
 
 class Channel(Struct, frozen=True):

@@ -1,6 +1,7 @@
 """The parts of the laptop stack that need no process."""
 
 import hashlib
+import json
 import os
 import shlex
 from dataclasses import replace
@@ -17,7 +18,7 @@ from lianxin_local.keys import secrets_of
 from lianxin_local.observe import last_error
 from lianxin_local.ports import OFFSETS, ports_from
 from lianxin_local.problem import Problem
-from lianxin_local.stack import SERVICE_PROCESSES, Stack, choose, environment, own_database_url
+from lianxin_local.stack import SERVICE_PROCESSES, Stack, choose, environment, own_database_url, sample_city
 from lianxin_local.status import counted_by, total
 from lianxin_local.supervise import quoted
 
@@ -233,3 +234,13 @@ def test_kafka_listens_on_the_loopback_only(tmp_path: Path) -> None:
     one = kafka.Kafka(java.Java(Path("java"), 17, "test"), tmp_path, tmp_path, 1111, 2222)
     assert one.settings()["listeners"] == "PLAINTEXT://127.0.0.1:1111,CONTROLLER://127.0.0.1:2222"
     assert one.settings()["auto.create.topics.enable"] == "false"
+
+
+def test_mail_comes_in_at_a_port_of_its_own_for_a_channel_of_the_sample_city(stack: Stack) -> None:
+    told = environment(stack, "intake.mail", secrets_of(stack.home))
+    assert told["LIANXIN_HTTP_PORT"] == "9014"
+    assert told["LIANXIN_MAIL_PORT"] == "9025"
+    channels = set(json.loads(told["LIANXIN_MAIL_ADDRESSES"]).values())
+    offices = (sample_city() / "offices.ndjson").read_text("utf-8").splitlines()
+    records = [json.loads(line) for line in offices]
+    assert channels <= {record["id"] for record in records if record["record"] == "channel"}

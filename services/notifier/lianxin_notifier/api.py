@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
-import msgspec
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 from pymongo.errors import PyMongoError
@@ -30,19 +29,19 @@ from lianxin_chassis.process import run_api
 from lianxin_chassis.publisher import Publisher
 from lianxin_chassis.registry import RegistryFollower
 from lianxin_contracts import topics
-from lianxin_notifier.actions import ActionRequest
 from lianxin_notifier.contact import ContactOpener
 from lianxin_notifier.context import Notifier
 from lianxin_notifier.delivery_store import DeliveryStore
+from lianxin_notifier.documentation import complete
 from lianxin_notifier.idempotency import IdempotencyKeys
 from lianxin_notifier.ledger import NumberLedger
 from lianxin_notifier.live_store import LiveStore
+from lianxin_notifier.oidc.assembly import open_provider
 from lianxin_notifier.pages.photos import PhotoLinks
 from lianxin_notifier.pages.rendering import STATIC
 from lianxin_notifier.pages.routes import page_routes
 from lianxin_notifier.pages.stop_page import stop_page_routes
 from lianxin_notifier.preference_store import PreferenceStore
-from lianxin_notifier.preferences import Preferences
 from lianxin_notifier.reaching_store import ReachingStore
 from lianxin_notifier.routes_actions import action_routes
 from lianxin_notifier.routes_cases import case_routes
@@ -86,6 +85,7 @@ def create_app(settings: NotifierSettings) -> FastAPI:
         followers.append(deliveries)
         sessions = Sessions(db)
         uses = KeyUses(db)
+        oidc, oidc_http = open_provider(settings, secret, url, sessions, registry)
         notifier = Notifier(
             registry=NotedKeys(registry, uses),
             publisher=publisher,
@@ -103,6 +103,7 @@ def create_app(settings: NotifierSettings) -> FastAPI:
             photos=PhotoLinks(settings.link_secret.get_secret_value().encode(), settings.intake_url),
             preferences=PreferenceStore(db),
             reaching=ReachingStore(db),
+            oidc=oidc,
         )
         programs = (inbox_routes, action_routes, case_routes, signin_routes, preference_routes)
         groups = [routes(notifier) for routes in programs]
@@ -130,9 +131,16 @@ def create_app(settings: NotifierSettings) -> FastAPI:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
             await publisher.stop()
+            await oidc_http.aclose()
             await close_database(db)
 
-    app = FastAPI(title="Lianxin notifier 连心·交办", description=DESCRIPTION, version="1", lifespan=lifespan)
+    app = FastAPI(
+        title="Lianxin notifier 连心·交办",
+        description=DESCRIPTION,
+        version="1",
+        lifespan=lifespan,
+        redirect_slashes=False,  # such a redirect names whatever host the caller said
+    )
     problems.install(app)
     _answer_outages(app)
     app.include_router(
@@ -168,16 +176,11 @@ def _answer_outages(app: FastAPI) -> None:
 
 
 def _document(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document, with the bodies that FastAPI does not parse."""
+    """The OpenAPI document, with what FastAPI does not see."""
     if app.openapi_schema is None:
-        document = get_openapi(
-            title=app.title, version=app.version, description=app.description, routes=app.routes
+        app.openapi_schema = complete(
+            get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         )
-        _, found = msgspec.json.schema_components(
-            [ActionRequest, Preferences], ref_template="#/components/schemas/{name}"
-        )
-        document.setdefault("components", {}).setdefault("schemas", {}).update(found)
-        app.openapi_schema = document
     return app.openapi_schema
 
 

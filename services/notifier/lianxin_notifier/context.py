@@ -14,6 +14,7 @@ from lianxin_notifier.contact import ContactOpener
 from lianxin_notifier.idempotency import IdempotencyKeys
 from lianxin_notifier.ledger import NumberLedger
 from lianxin_notifier.live_store import LiveStore
+from lianxin_notifier.oidc.provider import OidcProvider
 from lianxin_notifier.pages.photos import PhotoLinks
 from lianxin_notifier.preference_store import PreferenceStore
 from lianxin_notifier.projector import Publishes
@@ -26,7 +27,8 @@ from lianxin_notifier.streams import AlertHub
 
 @dataclass(frozen=True, slots=True)
 class Notifier:
-    """The parts of one API process. `opener` is None where no private key was given."""
+    """The parts of one API process. `opener` is None where no private key was given, `oidc` where the
+    city has no identity service of its own."""
 
     registry: Registry
     publisher: Publishes
@@ -44,6 +46,7 @@ class Notifier:
     photos: PhotoLinks
     preferences: PreferenceStore
     reaching: ReachingStore
+    oidc: OidcProvider | None = None
 
     async def caller(self, request: Request, *scopes: Scope, writing: bool = False) -> Caller:
         """Who is asking: a channel by its key, else whoever is signed in. `writing`: a call by cookie must
@@ -63,7 +66,7 @@ def json_response(status: int, body: Any, headers: dict[str, str] | None = None)
         msgspec.json.encode(body),
         status_code=status,
         media_type="application/json",
-        headers={"Cache-Control": "no-store", **(headers or {})},
+        headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **(headers or {})},
     )
 
 

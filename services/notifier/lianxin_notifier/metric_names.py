@@ -36,3 +36,9 @@ NOTICES_LET_GO = Counter(
     "Digests, summaries and reminders that were not sent because their time was too long past, by kind",
     ["kind"],
 )
+OIDC_FAULTS = Counter(
+    "lianxin_oidc_faults_total",
+    "Faults of the identity service by step: discovery, keys, token, userinfo; refused and logout: a"
+    " token that is not believed",
+    ["step"],
+)

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from lianxin_chassis.logs import get_logger
 from lianxin_chassis.problems import ProblemError
 from lianxin_notifier.context import Notifier, json_response
+from lianxin_notifier.documentation import A_DEPUTY, PREFERENCES, PREFERENCES_BODY
 from lianxin_notifier.preferences import Preferences, foreign
 from lianxin_notifier.reached import offered, reached, registered
 from lianxin_notifier.rights import city_of, receiver_for
@@ -16,17 +17,17 @@ from lianxin_notifier.rights import city_of, receiver_for
 log = get_logger(__name__)
 
 MOST_BYTES = 16_384
-Whose = Annotated[
-    str | None, Query(max_length=128, description="an id; whoever is signed in may leave it out")
-]
+_WHOSE = "an id; whoever is signed in may leave it out"
+Whose = Annotated[str | None, Query(max_length=128, description=_WHOSE)]
+Asked = Annotated[str | None, Query(max_length=128, description=_WHOSE, openapi_examples=A_DEPUTY)]
 
 
 def preference_routes(notifier: Notifier) -> APIRouter:
     """Keys of scope act or read, or whoever is signed in, for themselves."""
     router = APIRouter(tags=["preferences"])
 
-    @router.get("/v1/preferences", summary="How somebody wants to be reached")
-    async def look(request: Request, deputy: Whose = None) -> Response:
+    @router.get("/v1/preferences", summary="How somebody wants to be reached", responses=PREFERENCES)
+    async def look(request: Request, deputy: Asked = None) -> Response:
         """`offered` are the channels that may be chosen; `now` is what would become of an alert that is not
         urgent."""
         caller = await notifier.caller(request, "act", "read")
@@ -36,12 +37,8 @@ def preference_routes(notifier: Notifier) -> APIRouter:
     @router.put(
         "/v1/preferences",
         summary="Say how one wants to be reached",
-        openapi_extra={
-            "requestBody": {
-                "required": True,
-                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Preferences"}}},
-            }
-        },
+        responses=PREFERENCES,
+        openapi_extra=PREFERENCES_BODY,
     )
     async def put(request: Request, deputy: Whose = None) -> Response:
         """Replaces everything; what is left out is as the registry says. 422 for an address that is not the

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
+from msgspec.structs import replace
 
 from lianxin_chassis.outages import NotConfirmed, Overloaded
 from lianxin_contracts import codec, topics
@@ -17,6 +18,7 @@ from lianxin_notifier.channel_mail import MailServer, MailSlot
 from lianxin_notifier.channel_webhook import WebhookSettings, WebhookSlot
 from lianxin_notifier.delivery_store import Claimed, DeliveryStore
 from lianxin_notifier.posting import Allowed
+from lianxin_notifier.protection import Guard
 from lianxin_notifier.retrying import SENT, Outcome, RetryPolicy
 from lianxin_notifier.sender import Sender, Slot, Timing
 
@@ -186,3 +188,55 @@ async def test_the_result_of_an_attempt_that_another_worker_took_over_is_the_oth
     queue = TakenOver(claimed("a"), claimed("b"))
     (told,) = await results(Stumbling(ValueError()), queue, Log(), 1)
     assert told.alert == "b"
+
+
+class Away:
+    """A connection to a server that never answers."""
+
+    async def deliver(self, due: Due) -> Outcome:
+        return Outcome("retry", "ConnectError")
+
+    async def close(self) -> None: ...
+
+
+class Told:
+    """Hears which deliveries have ended."""
+
+    def __init__(self) -> None:
+        self.ends: asyncio.Queue[str] = asyncio.Queue()
+
+    async def ended(self, due: Due) -> None:
+        self.ends.put_nowait(due.alert)
+
+
+async def test_while_nothing_answers_only_what_has_another_channel_is_given_up_and_gone_on_with() -> None:
+    class Others(Queue):
+        async def claim(
+            self, kind: str, limit: int, now: datetime, lease_s: float, *, others: bool = False
+        ) -> list[Claimed]:
+            taken = [one for one in self.waiting if one.due.others or not others][:limit]
+            self.waiting = [one for one in self.waiting if one not in taken]
+            return taken
+
+    now = [AT]
+    queue, log, told = Others(claimed("first")), Log(), Told()
+    timing = Timing(40.0, TIMING.policy, silent_s=600.0)
+    guard = Guard("mail", 1, timedelta(seconds=900))
+    store = cast(DeliveryStore, queue)
+    sender = Sender("mail", [Away()], store, log, timing, guard, told, now=lambda: now[0])
+    running = asyncio.create_task(sender.run())
+    try:
+        async with asyncio.timeout(10):
+            assert (await log.results.get()).alert == "first"  # failed, and the breaker opens
+            now[0] += timedelta(seconds=601)
+            alone, other = claimed("alone"), claimed("other")
+            queue.waiting += [alone, replace(other, due=replace(other.due, others=True))]
+            sender.wake()
+            given_up = await log.results.get()
+            assert await told.ends.get() == "other"
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert (given_up.alert, given_up.status, given_up.error) == ("other", "dead", "no answer for too long")
+    assert told.ends.empty()
+    assert queue.waiting == [alone]

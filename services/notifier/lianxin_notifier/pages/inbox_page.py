@@ -41,6 +41,9 @@ def inbox_page_routes(notifier: Notifier) -> APIRouter:
         # The number first: what comes while the list is read is then told by the stream.
         number = await notifier.ledger.last(signed.person.id)
         items = await (await notifier.live.get()).work(signed.person.id, stage, MOST_LINES)
+        if not items and stage is None and signed.person.roles == {"station"}:
+            # Nothing was sent to them; what they work on is the station's.
+            return RedirectResponse(look_of(request).address("/station"), 303, {"Cache-Control": "no-store"})
         city, language, now = city_of(notifier.registry), look_of(request).language, datetime.now(UTC)
         lines = [line_of(item, now, language, city) for item in items]
         shown = [one for one in FILTERS if one != "triage" or not signed.person.is_deputy]

@@ -7,8 +7,10 @@ from lianxin_notifier.context import Notifier
 from lianxin_notifier.pages.case_page import case_page_routes
 from lianxin_notifier.pages.duty_page import duty_page_routes
 from lianxin_notifier.pages.inbox_page import inbox_page_routes
+from lianxin_notifier.pages.oidc_page import oidc_page_routes
 from lianxin_notifier.pages.preferences_page import preferences_page_routes
 from lianxin_notifier.pages.signin_page import Asking, signin_page_routes
+from lianxin_notifier.pages.station_page import station_page_routes
 from lianxin_notifier.settings import NotifierSettings
 from lianxin_notifier.signin_mail import SignInMailer
 
@@ -22,10 +24,13 @@ def page_routes(notifier: Notifier, settings: NotifierSettings) -> list[APIRoute
         Buckets(per_person / 3600, per_person),
     )
     closed = not settings.signin_secret.get_secret_value()
+    oidc = [] if notifier.oidc is None or closed else [oidc_page_routes(notifier, notifier.oidc)]
     return [
+        *oidc,  # before the page of links, whose token could be any word
         signin_page_routes(notifier, asking, closed=closed),
         inbox_page_routes(notifier),
         case_page_routes(notifier),
         duty_page_routes(notifier),
         preferences_page_routes(notifier),
+        station_page_routes(notifier),
     ]

@@ -25,6 +25,7 @@ ALLOWED: dict[str, tuple[Stage, ...]] = {
     "opinion.rated": ("resolved",),
     "opinion.erasure_requested": ANY,
     "opinion.seen": WITH_ASSIGNEE,
+    "visit.recorded": ANY,
     "case.accept": ("assigned",),
     "case.answer": HANDLED,
     CHILD_ANSWER: OPEN,
@@ -51,6 +52,7 @@ _INTAKE, _NOTIFIER, _ROUTER, _OPERATOR = "/intake", "/notifier", "/router", "/op
 _OWN: dict[str, tuple[str, ...]] = {
     "opinion.supported": (_INTAKE, _NOTIFIER),
     "opinion.seen": (_INTAKE, _NOTIFIER),
+    "visit.recorded": (_INTAKE,),
     "case.due": (_ROUTER, _OPERATOR),
     "case.review": (_ROUTER,),
     "case.merge": (_ROUTER,),
