@@ -90,8 +90,11 @@ def due_between(after: datetime, until: datetime, plan: Plan) -> list[Notice]:
     found: list[Notice] = []
     for number in range((last - first).days + 1):
         on = first + number * DAY
-        of_day = (*_digests(on, plan), *_weekly(on, plan), *_contact_days(on, plan))
-        found += [notice for notice in of_day if after < notice.at <= until]
+        # Of thousands of deputies, only at the moments when it is their turn.
+        for at, of_day in ((plan.times.weekly, _weekly), (plan.times.contact_day, _contact_days)):
+            if after < plan.moment(on, at) <= until:
+                found += of_day(on, plan)
+        found += [notice for notice in _digests(on, plan) if after < notice.at <= until]
     return sorted(found, key=lambda notice: (notice.at, notice.receiver, notice.kind))
 
 

@@ -120,7 +120,9 @@ class NotifierSettings(Settings):
     # So long a milestone waits for the next one, which then takes its place, minutes.
     resident_linger_minutes: float = Field(default=3.0, ge=0)
     # Hours of the city's day in which no resident is written to; empty: none.
-    resident_quiet: str = Field(default="21:00-08:00", pattern=r"^(\d\d:\d\d-\d\d:\d\d)?$")
+    resident_quiet: str = Field(
+        default="21:00-08:00", pattern=r"^(([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d)?$"
+    )
 
     # When weekly summaries (on the first working day) and reminders of contact days (on the working day
     # before) go out, in the city's time; and how often it is looked what is due, seconds.
