@@ -79,8 +79,8 @@ class Topic(Struct, frozen=True):
 
 class Deputy(Struct, frozen=True):
     """A deputy 代表, by number. `cap` is the most open cases at a time; `channels` where alerts go, in
-    order: `mail:…` and `webhook:…` addresses, `sms:` numbers, names of robots (`wecom:…`, `dingtalk:…`,
-    `feishu:…`)."""
+    order: `mail:…` and `webhook:…` addresses, `sms:` numbers, members of WeCom (`wecom_app:…`), names of
+    robots (`wecom:…`, `dingtalk:…`, `feishu:…`), and `push`, the browsers that the deputy chose."""
 
     id: str
     name: str

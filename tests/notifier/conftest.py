@@ -17,6 +17,7 @@ from tests.support.smtp import SmtpServer
 
 DATABASE = "notifier_shared"
 WEBHOOK_SECRET = "a webhook secret"
+PUSH_KEY = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE"
 # Retries within seconds, so that tests see them; a lease that outlasts an attempt.
 QUICK = {
     "retry_first_s": "0.2",
@@ -46,7 +47,7 @@ def api(
 ) -> Iterator[Running]:
     """A ready API."""
     directory = tmp_path_factory.mktemp("notifier-api")
-    running = Running("api", directory, city_broker, database.url, DATABASE)
+    running = Running("api", directory, city_broker, database.url, DATABASE, push_private_key=PUSH_KEY)
     yield running.start()
     running.stop()
 
@@ -83,6 +84,7 @@ def worker(
         "smtp_host": post.host,
         "smtp_port": str(post.port),
         "webhook_secret": WEBHOOK_SECRET,
+        "push_private_key": PUSH_KEY,
         "webhook_allow": "127.0.0.2/32,127.0.0.1/32",
         **QUICK,
         "attempt_deadline_s": "6",

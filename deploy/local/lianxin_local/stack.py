@@ -48,6 +48,8 @@ PRIVATE = {
     "LIANXIN_WEBHOOK_SECRET": ("notifier",),
     "LIANXIN_SIGNIN_SECRET": ("notifier",),
     "LIANXIN_OIDC_CLIENT_SECRET": ("notifier",),
+    "LIANXIN_PUSH_PRIVATE_KEY": ("notifier",),
+    "LIANXIN_WECOM_APP": ("notifier",),
     "LIANXIN_ISSUE_SECRET": ("router",),
     "LIANXIN_SMTP_PASSWORD": ("notifier",),
 }
@@ -223,6 +225,7 @@ def environment(stack: Stack, process: str, known: Secrets) -> dict[str, str]:
         "LIANXIN_LINK_SECRET": known.link,
         "LIANXIN_WEBHOOK_SECRET": known.webhook,
         "LIANXIN_SIGNIN_SECRET": known.signin,
+        "LIANXIN_PUSH_PRIVATE_KEY": known.push,
         "LIANXIN_ISSUE_SECRET": known.issue,
         "LIANXIN_CONTACT_PUBLIC_KEY": known.contact_public,
         "LIANXIN_CONTACT_PRIVATE_KEY": known.contact_private,

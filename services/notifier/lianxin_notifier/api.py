@@ -29,9 +29,11 @@ from lianxin_chassis.process import run_api
 from lianxin_chassis.publisher import Publisher
 from lianxin_chassis.registry import RegistryFollower
 from lianxin_contracts import topics
+from lianxin_notifier.channels import vapid_of
 from lianxin_notifier.contact import ContactOpener
 from lianxin_notifier.context import Notifier
 from lianxin_notifier.delivery_store import DeliveryStore
+from lianxin_notifier.device_store import DeviceStore
 from lianxin_notifier.documentation import complete
 from lianxin_notifier.idempotency import IdempotencyKeys
 from lianxin_notifier.ledger import NumberLedger
@@ -47,6 +49,7 @@ from lianxin_notifier.routes_actions import action_routes
 from lianxin_notifier.routes_cases import case_routes
 from lianxin_notifier.routes_inbox import inbox_routes
 from lianxin_notifier.routes_preferences import preference_routes
+from lianxin_notifier.routes_push import push_routes
 from lianxin_notifier.routes_signins import signin_routes
 from lianxin_notifier.sessions import Sessions
 from lianxin_notifier.settings import NotifierSettings
@@ -67,6 +70,7 @@ def create_app(settings: NotifierSettings) -> FastAPI:
     """The application; broker and database are reached when it starts, and neither has to be there."""
     private_key = settings.contact_private_key.get_secret_value()
     opener = ContactOpener(private_key) if private_key else None
+    vapid = vapid_of(settings)
     registry = RegistryFollower(settings)
     publisher = Publisher(settings)
     followers: list[Follower] = []
@@ -84,6 +88,7 @@ def create_app(settings: NotifierSettings) -> FastAPI:
         deliveries = Follower(settings, [topics.DELIVERIES], hub.apply, from_end=True)
         followers.append(deliveries)
         sessions = Sessions(db)
+        devices = DeviceStore(db)
         uses = KeyUses(db)
         oidc, oidc_http = open_provider(settings, secret, url, sessions, registry)
         notifier = Notifier(
@@ -101,11 +106,15 @@ def create_app(settings: NotifierSettings) -> FastAPI:
             signins=SignIns(secret, url, sessions, registry, timedelta(days=settings.signin_days)),
             link_valid_s=settings.asked_link_minutes * 60,
             photos=PhotoLinks(settings.link_secret.get_secret_value().encode(), settings.intake_url),
+            devices=devices,
+            push_key=vapid.public if vapid else None,
             preferences=PreferenceStore(db),
             reaching=ReachingStore(db),
             oidc=oidc,
         )
-        programs = (inbox_routes, action_routes, case_routes, signin_routes, preference_routes)
+        programs = (
+            inbox_routes, action_routes, case_routes, signin_routes, push_routes, preference_routes,
+        )  # fmt: skip
         groups = [routes(notifier) for routes in programs]
         groups += page_routes(notifier, settings)
         groups.append(stop_page_routes(notifier, StopLinks(secret, url), DeliveryStore(db)))
@@ -120,6 +129,7 @@ def create_app(settings: NotifierSettings) -> FastAPI:
             essential(live.follow(), "generation"),
             essential(patiently(keys.prepare), "indexes"),
             essential(patiently(sessions.prepare), "sign-in indexes"),
+            essential(patiently(devices.prepare), "device indexes"),
             essential(uses.run(), "uses of keys"),
         ]
         try:

@@ -11,6 +11,7 @@ from fastapi import Request, Response
 from lianxin_chassis.problems import ProblemError
 from lianxin_contracts.registry import Scope
 from lianxin_notifier.contact import ContactOpener
+from lianxin_notifier.device_store import DeviceStore
 from lianxin_notifier.idempotency import IdempotencyKeys
 from lianxin_notifier.ledger import NumberLedger
 from lianxin_notifier.live_store import LiveStore
@@ -27,8 +28,8 @@ from lianxin_notifier.streams import AlertHub
 
 @dataclass(frozen=True, slots=True)
 class Notifier:
-    """The parts of one API process. `opener` is None where no private key was given, `oidc` where the
-    city has no identity service of its own."""
+    """The parts of one API process. `opener` is None where no private key was given, `push_key` where web
+    push is not set up, `oidc` where the city has no identity service of its own."""
 
     registry: Registry
     publisher: Publishes
@@ -44,6 +45,8 @@ class Notifier:
     signins: SignIns
     link_valid_s: float
     photos: PhotoLinks
+    devices: DeviceStore
+    push_key: str | None
     preferences: PreferenceStore
     reaching: ReachingStore
     oidc: OidcProvider | None = None

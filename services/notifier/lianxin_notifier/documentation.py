@@ -12,6 +12,7 @@ from lianxin_notifier.preferences import Preferences
 from lianxin_notifier.reached import Reached
 from lianxin_notifier.sessions import Session
 from lianxin_notifier.store import Item
+from lianxin_notifier.web_push import Subscription
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -19,7 +20,7 @@ KEY = "channel key"
 A_DEPUTY: Any = {"a deputy": {"value": "D-0042"}}
 _CASE = "0192f0c1-7a5e-7c3d-9b1f-3f2a1c0d4e5f"
 _COMMAND = "0192f0c2-0000-7000-8000-000000000000"
-_MODELS = (ActionRequest, Item, Session, Contact, Words, Preferences, Reached)
+_MODELS = (ActionRequest, Item, Session, Contact, Words, Subscription, Preferences, Reached)
 _SCHEMAS, _COMPONENTS = msgspec.json.schema_components(_MODELS, ref_template="#/components/schemas/{name}")
 _SCHEMA_OF = dict(zip(_MODELS, _SCHEMAS, strict=True))
 
@@ -307,6 +308,28 @@ PREFERENCES_BODY = {
         "required": True,
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Preferences"}}},
     },
+}
+
+_DEVICE = _object(id=_TEXT, label=_TEXT, created={"type": "string", "format": "date-time"})
+_A_DEVICE = {"id": _COMMAND, "label": "Chrome · Android", "created": "2026-11-23T00:00:00Z"}
+
+PUSH_KEY = answers(200, "The public key, base64url.", _object(key=_TEXT), {"key": "BNcRdreALRFX…"}, 404)
+
+DEVICES = answers(
+    200, "The newest first.", _object(items={"type": "array", "items": _DEVICE}), {"items": [_A_DEVICE]}
+)
+
+DEVICE = answers(201, "This browser takes alerts.", _DEVICE, _A_DEVICE, 400, 404, 413, 415, 422)
+
+DEVICE_REMOVED = answers(
+    200, "It takes no more alerts.", _object(removed={"type": "integer"}), {"removed": 1}, 404
+)
+
+SUBSCRIPTION = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Subscription"}}},
+    }
 }
 
 REVOKED = answers(200, "How many were ended.", _object(revoked={"type": "integer"}), {"revoked": 1}, 404, 422)

@@ -8,9 +8,9 @@ from msgspec import Struct
 from lianxin_contracts.inbound import Moment
 from lianxin_contracts.registry import Snapshot
 from lianxin_contracts.working_time import WorkingTime
-from lianxin_notifier.alerts import reachable
+from lianxin_notifier.alerts import reachable, with_browsers
 from lianxin_notifier.choosing import Need, Repeats, Send, Wait, Wishes, choose
-from lianxin_notifier.preferences import OWN_CHANNELS, Preferences, channels_of
+from lianxin_notifier.preferences import Preferences, channels_of
 
 
 class Reached(Struct, frozen=True):
@@ -22,21 +22,23 @@ class Reached(Struct, frozen=True):
     until: Moment | None = None
 
 
-def registered(person: str, city: Snapshot) -> tuple[str, ...]:
-    """The channels that the registry names for this person; staff have none there."""
+def registered(person: str, city: Snapshot, *, browser: bool = False) -> tuple[str, ...]:
+    """The channels of this person without any wishes: those that the registry names (staff have none there),
+    and before them a `browser` in which they take alerts."""
     deputy = city.deputies.get(person)
-    return deputy.channels if deputy is not None else ()
+    channels = deputy.channels if deputy is not None else ()
+    return with_browsers(channels) if browser else channels
 
 
-def offered(person: str, city: Snapshot) -> tuple[str, ...]:
-    """The channels that this person may choose from."""
-    known = registered(person, city)
-    return tuple(c for c in (*dict.fromkeys(known), *OWN_CHANNELS) if reachable(known, (c,)))
+def offered(known: Sequence[str]) -> tuple[str, ...]:
+    """Those of the channels `known` of a person that can be used, each once."""
+    return tuple(c for c in dict.fromkeys(known) if reachable(known, (c,)))
 
 
-def reached(person: str, preferences: Preferences, city: Snapshot, now: datetime) -> Reached:
-    """How `person` would be reached at `now`."""
-    known = registered(person, city)
+def reached(
+    person: str, preferences: Preferences, known: Sequence[str], city: Snapshot, now: datetime
+) -> Reached:
+    """How `person`, whose channels are `known`, would be reached at `now`."""
     channels = tuple(c for c in channels_of(preferences, known) if reachable(known, (c,)))
     leaves = [leave for leave in city.leaves.values() if leave.deputy == person]
     wishes = Wishes(channels, WorkingTime(city.calendars.values(), city.city.zone), preferences, leaves)

@@ -7,7 +7,7 @@ same id.
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
@@ -34,6 +34,7 @@ from lianxin_notifier.inbox import Opinion
 from lianxin_notifier.metric_names import AGAIN, ENDED
 from lianxin_notifier.preference_store import PreferenceStore
 from lianxin_notifier.preferences import DEFAULT, Preferences, channels_of
+from lianxin_notifier.reached import registered
 from lianxin_notifier.reaching_store import Later, Looked, ReachingStore
 
 # How many alerts are looked at together, and for how long nobody else looks at them, seconds.
@@ -50,6 +51,13 @@ class Opinions(Protocol):
 
     async def opinions(self, ids: set[str]) -> dict[str, Opinion]:
         """Those of `ids` that are known."""
+
+
+class Devices(Protocol):
+    """The part of `DeviceStore` that is asked."""
+
+    async def first_of(self, people: Collection[str]) -> dict[str, datetime]:
+        """Since when each of `people` has taken alerts in a browser; who does not is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +101,7 @@ class Reaching:
         opinions: Opinions,
         registry: Callable[[], Snapshot | None],
         repeats: Repeats,
+        devices: Devices | None = None,
         queued: Callable[[], None] = lambda: None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -102,6 +111,7 @@ class Reaching:
         self._opinions = opinions
         self._registry = registry
         self._repeats = repeats
+        self._devices = devices
         self._queued = queued
         self._now = now
         self._time = CityTime()
@@ -173,12 +183,15 @@ class Reaching:
     async def _people(self, receivers: set[str], city: Snapshot) -> dict[str, Person]:
         """Each of `receivers` as they are to be reached now."""
         preferences = await self._preferences.of_many(receivers)
-        return {who: self._person(who, preferences.get(who, DEFAULT), city) for who in receivers}
+        browsers = await self._devices.first_of(receivers) if self._devices is not None else {}
+        return {
+            who: self._person(who, preferences.get(who, DEFAULT), city, browser=who in browsers)
+            for who in receivers
+        }
 
-    def _person(self, id_: str, preferences: Preferences, city: Snapshot) -> Person:
-        deputy = city.deputies.get(id_)
-        registered = deputy.channels if deputy else ()
-        addresses = reachable(registered, channels_of(preferences, registered))
+    def _person(self, id_: str, preferences: Preferences, city: Snapshot, *, browser: bool) -> Person:
+        known = registered(id_, city, browser=browser)
+        addresses = reachable(known, channels_of(preferences, known))
         time, leaves = self._time.of(city)
         names = [one.name for one in addresses]
         return Person(addresses, Wishes(names, time, preferences, leaves.get(id_, ())))

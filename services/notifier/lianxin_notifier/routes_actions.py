@@ -35,7 +35,7 @@ def action_routes(notifier: Notifier) -> APIRouter:
         """202 with `command_id` once the broker has acknowledged the command. What became of it:
         `GET /v1/commands/{command_id}`. With an `Idempotency-Key` a repeat is recognised."""
         caller = await notifier.caller(request, "act", writing=True)
-        body = await _json_body(request)
+        body = await json_body(request)
         asked = parse(body)
         opinion = uuid_of(case, "case")
         _require_right_to_date(caller, asked)
@@ -127,7 +127,7 @@ def require_seat(opinion: Opinion, actor: Actor, city: Snapshot) -> None:
         raise ProblemError(403, "not_your_case", "This case is not in the inbox of this person")
 
 
-async def _json_body(request: Request) -> bytes:
+async def json_body(request: Request) -> bytes:
     """The body, read no further than it may be long. Raises 415 or 413."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json" and not kind.endswith("+json"):

@@ -32,7 +32,7 @@ def preference_routes(notifier: Notifier) -> APIRouter:
         urgent."""
         caller = await notifier.caller(request, "act", "read")
         person = receiver_for(caller, deputy, city_of(notifier.registry))
-        return _answer(notifier, person, await notifier.preferences.of(person))
+        return await _answer(notifier, person, await notifier.preferences.of(person))
 
     @router.put(
         "/v1/preferences",
@@ -47,7 +47,7 @@ def preference_routes(notifier: Notifier) -> APIRouter:
         person = receiver_for(caller, deputy, city_of(notifier.registry))
         wished = _parsed(await request.body())
         await keep(notifier, person, wished, by=caller.name)
-        return _answer(notifier, person, wished)
+        return await _answer(notifier, person, wished)
 
     return router
 
@@ -67,10 +67,17 @@ async def keep(notifier: Notifier, person: str, wished: Preferences, *, by: str)
     log.info("preferences set", person=person, by=by)
 
 
-def _answer(notifier: Notifier, person: str, wished: Preferences) -> Response:
+async def channels_known(notifier: Notifier, person: str) -> tuple[str, ...]:
+    """The channels of `person` without any wishes, with the browsers in which they take alerts."""
+    browser = notifier.push_key is not None and bool(await notifier.devices.first_of({person}))
+    return registered(person, city_of(notifier.registry), browser=browser)
+
+
+async def _answer(notifier: Notifier, person: str, wished: Preferences) -> Response:
     city = city_of(notifier.registry)
-    now = reached(person, wished, city, datetime.now(UTC))
-    body = {"person": person, "preferences": wished, "offered": offered(person, city), "now": now}
+    known = await channels_known(notifier, person)
+    now = reached(person, wished, known, city, datetime.now(UTC))
+    body = {"person": person, "preferences": wished, "offered": offered(known), "now": now}
     return json_response(200, body)
 
 

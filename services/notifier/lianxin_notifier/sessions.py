@@ -6,12 +6,14 @@ sign in as nobody. Tokens are 256 random bits, so the hash needs no salt.
 
 import hashlib
 import secrets
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from msgspec import Struct
 from pymongo.errors import DuplicateKeyError
 
 from lianxin_chassis.database import Database, Document
+from lianxin_chassis.lookups import find_in
 from lianxin_contracts import ids
 from lianxin_contracts.inbound import Moment
 
@@ -103,6 +105,11 @@ class Sessions:
         condition: Document = {} if person is None else {"person": person}
         found = await self._sessions.find(condition).sort("created", -1).limit(limit).to_list(limit)
         return [_session(document) for document in found]
+
+    async def revoked_among(self, ids_: Collection[str]) -> set[str]:
+        """Those of the sessions `ids_` that were ended by somebody (not by time)."""
+        kept = await find_in(self._sessions, "id", list(ids_), {"id": 1, "revoked": 1})
+        return set(ids_) & {document["id"] for document in kept if document["revoked"] is not None}
 
     async def revoke(self, id_: str, now: datetime) -> bool:
         """End a session at once; False where none of that id was open."""

@@ -82,6 +82,18 @@ class NotifierSettings(Settings):
     # "secret": …}}, "feishu": …}. Deputies' channels name them: `wecom:room-7`.
     robots: SecretStr = SecretStr("")
     robot_connections: int = Field(default=2, ge=1, le=16)
+    # The application that writes to members of WeCom, JSON: {"corpid": …, "secret": …, "agentid": …}. Empty:
+    # `wecom_app` is `skipped`. WeCom lets an application write to a member 30 times a minute.
+    wecom_app: SecretStr = SecretStr("")
+    wecom_app_per_minute: int = Field(default=30, ge=0)
+
+    # The P-256 key of VAPID (RFC 8292), 32 bytes in base64url; a new one voids every subscription. Empty:
+    # web push is `skipped`, and nobody is offered it. Whom push services may turn to: a mailto: or https:
+    # address; by default the public URL where it is https, else the sender of mails.
+    push_private_key: SecretStr = SecretStr("")
+    push_contact: str = ""
+    push_connections: int = Field(default=8, ge=1, le=64)
+
     # How the SMS gateway is asked, JSON: docs/alerts.md. Empty: SMS is `skipped`.
     sms_gateway: SecretStr = SecretStr("")
     sms_connections: int = Field(default=2, ge=1, le=16)
@@ -106,7 +118,8 @@ class NotifierSettings(Settings):
     # working hours, and at most so many times (0: never).
     repeat_after_hours: float = Field(default=4.0, gt=0)
     repeats_limit: int = Field(default=2, ge=0, le=20)
-    # Attempts a minute of one worker; each robot for itself (WeCom and DingTalk allow 20). 0: no limit.
+    # Attempts a minute of all workers together; each robot for itself (WeCom and DingTalk allow 20). 0: no
+    # limit.
     mail_per_minute: int = Field(default=0, ge=0)
     sms_per_minute: int = Field(default=0, ge=0)
     robot_per_minute: int = Field(default=20, ge=0)

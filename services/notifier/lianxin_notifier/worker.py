@@ -25,9 +25,10 @@ from lianxin_chassis.registry import RegistryFollower
 from lianxin_chassis.wholeness import until_replaced
 from lianxin_contracts.deliveries import Delivery
 from lianxin_notifier.alerts import given_up_record
-from lianxin_notifier.channels import senders_of
+from lianxin_notifier.channels import senders_of, vapid_of
 from lianxin_notifier.choosing import Repeats
 from lianxin_notifier.delivery_store import DeliveryStore
+from lianxin_notifier.device_store import DeviceStore
 from lianxin_notifier.ledger import NumberLedger
 from lianxin_notifier.metric_names import DELIVERIES
 from lianxin_notifier.notices import Times
@@ -41,6 +42,7 @@ from lianxin_notifier.residents import Residents, resident_channels
 from lianxin_notifier.settings import NotifierSettings
 from lianxin_notifier.store import BASES, ProjectionStore
 from lianxin_notifier.summary_store import SummaryStore
+from lianxin_notifier.workers import Workers
 
 log = logs.get_logger(__name__)
 
@@ -61,6 +63,7 @@ class Parts:
         self.ledger = NumberLedger(db)
         self.deliveries = DeliveryStore(db)
         self.reaching = ReachingStore(db)
+        self.devices = DeviceStore(db)
         self.generations = Generations(db, SERVICE)
 
     def projector(
@@ -90,6 +93,7 @@ class Parts:
             store,
             lambda: self.registry.current,
             Repeats(timedelta(hours=hours), most),
+            self.devices if vapid_of(self.settings) else None,
             queued,
         )
 
@@ -133,8 +137,9 @@ async def rebuild(settings: NotifierSettings) -> None:
 async def _live(parts: Parts, generation: int) -> Worker:
     """The worker on a whole generation."""
     store = ProjectionStore(parts.db, generation)
-    for part in (store, parts.ledger, parts.deliveries, parts.reaching):
+    for part in (store, parts.ledger, parts.deliveries, parts.reaching, parts.devices):
         await patiently(part.prepare)
+    workers = Workers(parts.db, parts.settings.instance)
 
     def wake_senders() -> None:
         for sender in senders:
@@ -143,7 +148,16 @@ async def _live(parts: Parts, generation: int) -> Worker:
     reaching = parts.reach(store, wake_senders)
     city = lambda: parts.registry.current  # noqa: E731
     residents = Residents(parts.settings, store, parts.deliveries, city)
-    senders = senders_of(parts.settings, parts.deliveries, parts.publisher, city, reaching, residents)
+    senders = senders_of(
+        parts.settings,
+        parts.deliveries,
+        parts.publisher,
+        city,
+        parts.devices,
+        lambda: workers.count,
+        reaching,
+        residents,
+    )
     projector = parts.projector(store, live=True, queued=reaching.wake)
     parking = ParkingLot(parts.db)
     await patiently(parking.prepare)
@@ -163,6 +177,7 @@ async def _live(parts: Parts, generation: int) -> Worker:
             reaching.run,
             _noticing(parts, generation, wake_senders).run,
             *(sender.run for sender in senders),
+            workers.run,
             lambda: until_replaced(parts.generations, generation, lambda: _lost(parts, generation)),
             lambda: _settle(projector),
             lambda: _end_what_was_lost(parts),

@@ -13,7 +13,7 @@ from lianxin_notifier.delivery_store import Made
 from lianxin_notifier.inbox import Seat
 from lianxin_notifier.pages.preferences_page import from_form, in_words, label
 from lianxin_notifier.preferences import DEFAULT, Digest, Preferences, Quiet, channels_of, foreign
-from lianxin_notifier.reached import moved, offered, reached
+from lianxin_notifier.reached import moved, offered, reached, registered
 
 MAIL, SECOND, SMS = "mail:d1@x.test", "mail:other@x.test", "sms:13800000000"
 KNOWN = (MAIL, SECOND, SMS)
@@ -133,26 +133,28 @@ def test_a_wrong_field_of_the_form_is_said_to_be_wrong(wrong: dict[str, str]) ->
     ],
 )
 def test_the_page_says_in_words_how_somebody_would_be_reached(wished: Preferences, said: str) -> None:
-    assert in_words(reached("D1", wished, CITY, AT), "zh", CITY) == said
+    assert in_words(reached("D1", wished, KNOWN, CITY, AT), "zh", CITY) == said
 
 
 def test_the_page_says_until_when_alerts_are_held_back() -> None:
-    quiet = reached("D1", Preferences(quiet=Quiet("08:00", "12:00")), CITY, AT)
+    quiet = reached("D1", Preferences(quiet=Quiet("08:00", "12:00")), KNOWN, CITY, AT)
     assert (quiet.why, quiet.until) == ("quiet", datetime(2026, 11, 23, 4, 0, tzinfo=UTC))
     away = msgspec.structs.replace(DEFAULT, paused_until=date(2026, 12, 1))
     assert "12:00" in in_words(quiet, "en", CITY)
-    assert reached("D1", away, CITY, AT).why == "paused"
+    assert reached("D1", away, KNOWN, CITY, AT).why == "paused"
 
 
 def test_a_registered_leave_shows_too() -> None:
     leave = Leave("L1", "D1", date(2026, 11, 20), date(2026, 11, 25))
     city = Snapshot(version="v2", city=CITY.city, deputies=CITY.deputies, leaves={"L1": leave})
-    assert reached("D1", DEFAULT, city, AT).why == "paused"
+    assert reached("D1", DEFAULT, KNOWN, city, AT).why == "paused"
 
 
-def test_a_person_chooses_among_the_registry_s_addresses() -> None:
-    assert set(KNOWN) <= set(offered("D1", CITY))
-    assert not {*offered("D2", CITY)} - {"push"}
+def test_a_person_chooses_among_the_registry_s_addresses_and_the_own_browsers_which_come_first() -> None:
+    assert offered(registered("D1", CITY)) == KNOWN
+    assert offered(registered("D1", CITY, browser=True)) == ("push", *KNOWN)
+    assert offered(registered("D2", CITY, browser=True)) == ("push",)
+    assert offered(("pigeon:17",)) == ()
 
 
 def test_a_webhook_s_path_which_may_be_a_secret_is_not_shown() -> None:

@@ -13,6 +13,7 @@ from lianxin_chassis.pages import day_and_time, look_of
 from lianxin_chassis.problems import ProblemError
 from lianxin_contracts.lifecycle import Stage
 from lianxin_notifier.context import Notifier
+from lianxin_notifier.pages.device_page import push_part
 from lianxin_notifier.pages.lines import deputy_name, line_of
 from lianxin_notifier.pages.rendering import PageRoute, page, visitor
 from lianxin_notifier.rights import city_of
@@ -58,6 +59,7 @@ def inbox_page_routes(notifier: Notifier) -> APIRouter:
             filters=shown,
             number=number,
             more=len(items) == MOST_LINES,
+            push=await push_part(notifier, request, signed),
         )
 
     @routes.get("/supervision")

@@ -16,9 +16,9 @@ from lianxin_contracts.registry import Snapshot
 from lianxin_notifier.context import Notifier
 from lianxin_notifier.pages.rendering import PageRoute, known, page, text, visitor
 from lianxin_notifier.preferences import Digest, Preferences, Quiet, channels_of
-from lianxin_notifier.reached import Reached, moved, offered, reached, registered
+from lianxin_notifier.reached import Reached, moved, offered, reached
 from lianxin_notifier.rights import city_of
-from lianxin_notifier.routes_preferences import keep
+from lianxin_notifier.routes_preferences import channels_known, keep
 
 # What the form proposes to whoever switches something on.
 PROPOSED_QUIET = Quiet("22:00", "07:00", days_off=True)
@@ -35,10 +35,11 @@ def preferences_page_routes(notifier: Notifier) -> APIRouter:
         signed = await visitor(notifier, request)
         city, language = city_of(notifier.registry), look_of(request).language
         wished = await notifier.preferences.of(signed.person.id)
-        choices = offered(signed.person.id, city)
-        on = [c for c in channels_of(wished, registered(signed.person.id, city)) if c in choices]
+        known_now = await channels_known(notifier, signed.person.id)
+        choices = offered(known_now)
+        on = [c for c in channels_of(wished, known_now) if c in choices]
         order = [*on, *(channel for channel in choices if channel not in on)]
-        now = reached(signed.person.id, wished, city, datetime.now(UTC))
+        now = reached(signed.person.id, wished, known_now, city, datetime.now(UTC))
         return page(
             "preferences.html",
             request,
@@ -57,8 +58,7 @@ def preferences_page_routes(notifier: Notifier) -> APIRouter:
         signed = await visitor(notifier, request)
         fields = await read_form(request)
         notifier.signins.require_form(request, signed, fields)
-        city = city_of(notifier.registry)
-        wished = from_form(fields, registered(signed.person.id, city))
+        wished = from_form(fields, await channels_known(notifier, signed.person.id))
         await keep(notifier, signed.person.id, wished, by=signed.person.id)
         place = "#channels" if fields.get("move") else ""
         address = look_of(request).address("/preferences", saved="1") + place

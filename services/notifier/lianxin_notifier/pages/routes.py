@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from lianxin_chassis.rates import Buckets
 from lianxin_notifier.context import Notifier
 from lianxin_notifier.pages.case_page import case_page_routes
+from lianxin_notifier.pages.device_page import device_page_routes
 from lianxin_notifier.pages.duty_page import duty_page_routes
 from lianxin_notifier.pages.inbox_page import inbox_page_routes
 from lianxin_notifier.pages.oidc_page import oidc_page_routes
@@ -33,4 +34,5 @@ def page_routes(notifier: Notifier, settings: NotifierSettings) -> list[APIRoute
         duty_page_routes(notifier),
         preferences_page_routes(notifier),
         station_page_routes(notifier),
+        device_page_routes(notifier),
     ]
