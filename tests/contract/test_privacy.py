@@ -168,6 +168,7 @@ DELIVERY_TEXTS = {
     "Delivery.receiver": PERSON,
     "Delivery.message_id": OPAQUE,
     "Delivery.error": "what the provider answered; the notifier never quotes the message in it",
+    "Delivery.about": "the type of the lifecycle event, or the name of a kind of message",
     "InboxEntry.event": "the type of the lifecycle event, a name of `contracts`",
     "InboxEntry.topic": CODE_OF_THE_CITY,
     "InboxEntry.grid": CODE_OF_THE_CITY,

@@ -255,7 +255,16 @@ def test_every_page_of_the_workbench_has_a_door():
         for rule in ingress["spec"]["rules"]
         if rule["host"].startswith("notifier")
     ]
-    pages = ("/inbox", "/inbox/x", "/duty/x", "/signin", "/signin/x", "/signin/oidc/callback", "/signout")
+    pages = (
+        "/inbox",
+        "/inbox/x",
+        "/duty/x",
+        "/signin",
+        "/signin/x",
+        "/signin/oidc/callback",
+        "/signout",
+        "/stop/x",
+    )
     for page in (*pages, "/signins", "/station", "/supervision", "/static/workbench.css"):
         assert any(
             page == path or (kind == "Prefix" and page.startswith(f"{path.rstrip('/')}/"))

@@ -1,7 +1,9 @@
-"""`lianxin alert dead`: alerts that were given up, with the reason; sent once more when that is mended."""
+"""`lianxin alert dead`: alerts that were given up, with the reason; sent once more when that is mended.
+`lianxin alert preview`: the words of every message."""
 
 import json
 from datetime import UTC, datetime
+from typing import Literal
 
 import click
 
@@ -13,6 +15,9 @@ from lianxin_local.service_database import asked
 from lianxin_local.stack import require_stack
 from lianxin_notifier.alerts import OUTSIDE
 from lianxin_notifier.delivery_store import DeadLetter, DeliveryStore
+from lianxin_notifier.previews import preview as written
+from lianxin_notifier.previews import preview_names
+from lianxin_notifier.wording import LANGUAGES, Letter
 
 MOST_LISTED = 1_000
 
@@ -21,7 +26,24 @@ channel_option = click.option("--channel", type=click.Choice(OUTSIDE), help="Onl
 
 @click.group()
 def alert() -> None:
-    """Alerts to deputies."""
+    """Alerts to deputies, and messages to residents."""
+
+
+@alert.command()
+@click.argument("kind", required=False)
+@click.option("--language", type=click.Choice(["zh", "en"]), help="Only this one; else both.")
+@click.option("--channel", type=click.Choice(["mail", "chat", "sms"]), default="mail", show_default=True)
+def preview(
+    kind: str | None, language: Literal["zh", "en"] | None, channel: Literal["mail", "chat", "sms"]
+) -> None:
+    """Every message that can be sent, or those whose name holds KIND, with made-up data."""
+    chosen = [name for name in preview_names() if kind is None or kind in name]
+    if not chosen:
+        raise Problem(f"no message's name holds {kind!r}; there are: {', '.join(preview_names())}")
+    for name in chosen:
+        for one in [language] if language else LANGUAGES:
+            if (message := written(name, one, channel)) is not None:
+                click.echo(f"== {name} {one} {channel}\n{shown(message, channel)}\n")
 
 
 alert.add_command(show)
@@ -68,6 +90,11 @@ def retry(home: Home, alerts: tuple[str, ...], everything: bool, channel: str | 
             f"{len(set(alerts)) - count} can't be retried: unknown, not given up, or known "
             "from the log alone since the database was dropped"
         )
+
+
+def shown(message: Letter, channel: str) -> str:
+    """A message as it arrives: a mail's subject stands apart."""
+    return f"{message.subject}\n\n{message.text}" if channel == "mail" else message.whole
 
 
 def as_object(one: DeadLetter) -> dict[str, object]:

@@ -14,6 +14,8 @@ from lianxin_contracts.inbound import Moment
 from lianxin_notifier.inbox import Alert
 from lianxin_notifier.preferences import PUSH
 
+# The receiver of messages to whoever handed an opinion in: no more of them is known outside a sealed box.
+RESIDENT = "resident"
 Outside = Literal["mail", "webhook", "push", "wecom", "wecom_app", "dingtalk", "feishu", "sms"]
 OUTSIDE: tuple[Outside, ...] = (
     "mail", "webhook", "push", "wecom", "wecom_app", "dingtalk", "feishu", "sms",
@@ -50,6 +52,10 @@ class Due(Struct, frozen=True, kw_only=True):
     because a process died (or a connection broke) between the message's going out and its answer. `again`
     is 0 for the alert itself and counts its repeats; `others`: should this channel not take it, there is
     another. `language` is the receiver's wish, empty for what the registry says.
+
+    Of messages that are not about an event of a case: `counts`, `station` and `day` (ISO) as the message
+    names them. `link` and `stop` are addresses that hold a secret: they are put in just before an attempt and
+    never kept, as is a resident's address in `target`.
     """
 
     alert: str
@@ -67,6 +73,19 @@ class Due(Struct, frozen=True, kw_only=True):
     again: int = 0
     others: bool = False
     language: str = ""
+    counts: dict[str, int] = {}
+    station: str | None = None
+    day: str | None = None
+    link: str | None = None
+    stop: str | None = None
+
+    @property
+    def page(self) -> str:
+        """The path of the page that it is about: the case's, else the inbox."""
+        return f"/inbox/{self.opinion}" if self.opinion else "/inbox"
+
+    def __repr__(self) -> str:
+        return f"Due({self.alert})"  # no log line and no traceback shows an address or a link
 
 
 def alert_id(cause: str, receiver: str, channel: str, again: int = 0) -> str:
@@ -163,7 +182,7 @@ def inbox_record(entry: Numbered) -> OutRecord:
         latency_ms=entry.latency_ms,
         entry=entry.entry,
     )
-    return _record(delivery, entry.at)
+    return delivery_record(delivery, entry.at)
 
 
 def attempt_record(
@@ -181,9 +200,10 @@ def attempt_record(
         message_id=message_id(due.alert) if due.kind == "mail" else due.alert,
         repeated_after_crash=due.repeated,
         error=error,
+        about=due.entry.event,
         again=due.again,
     )
-    return _record(delivery, at)
+    return delivery_record(delivery, at)
 
 
 def given_up_record(unfinished: Delivery, at: datetime) -> OutRecord:
@@ -191,18 +211,19 @@ def given_up_record(unfinished: Delivery, at: datetime) -> OutRecord:
     lost = "the outcome is unknown" if unfinished.status == "attempting" else "no further attempt"
     before = f"{unfinished.error}; " if unfinished.error else ""
     error = f"{before}the database was dropped: {lost}"
-    return _record(replace(unfinished, status="dead", error=error), at)
+    return delivery_record(replace(unfinished, status="dead", error=error), at)
 
 
-def _record(delivery: Delivery, at: datetime) -> OutRecord:
+def delivery_record(delivery: Delivery, at: datetime) -> OutRecord:
+    """The record that tells of one step of a delivery; its id is the same however often it is made."""
     event = Event(
         id=ids.derived(delivery.alert, delivery.status, str(delivery.attempt)),
         source=f"/notifier/{delivery.channel}",
         type="delivery.recorded",
-        subject=delivery.opinion,
+        subject=delivery.opinion or delivery.alert,
         time=at,
         recordedtime=at,
         data=delivery,
-        causationid=delivery.cause,
+        causationid=delivery.cause or None,
     )
     return to_record(event, topics.DELIVERIES, delivery.alert)

@@ -32,6 +32,7 @@ from lianxin_contracts import topics
 from lianxin_notifier.channels import vapid_of
 from lianxin_notifier.contact import ContactOpener
 from lianxin_notifier.context import Notifier
+from lianxin_notifier.delivery_store import DeliveryStore
 from lianxin_notifier.device_store import DeviceStore
 from lianxin_notifier.documentation import complete
 from lianxin_notifier.idempotency import IdempotencyKeys
@@ -41,6 +42,7 @@ from lianxin_notifier.oidc.assembly import open_provider
 from lianxin_notifier.pages.photos import PhotoLinks
 from lianxin_notifier.pages.rendering import STATIC
 from lianxin_notifier.pages.routes import page_routes
+from lianxin_notifier.pages.stop_page import stop_page_routes
 from lianxin_notifier.preference_store import PreferenceStore
 from lianxin_notifier.reaching_store import ReachingStore
 from lianxin_notifier.routes_actions import action_routes
@@ -53,6 +55,7 @@ from lianxin_notifier.sessions import Sessions
 from lianxin_notifier.settings import NotifierSettings
 from lianxin_notifier.signin_links import SignInLinks
 from lianxin_notifier.signins import SignIns
+from lianxin_notifier.stop_links import StopLinks
 from lianxin_notifier.streams import AlertHub
 
 log = get_logger(__name__)
@@ -114,6 +117,7 @@ def create_app(settings: NotifierSettings) -> FastAPI:
         )  # fmt: skip
         groups = [routes(notifier) for routes in programs]
         groups += page_routes(notifier, settings)
+        groups.append(stop_page_routes(notifier, StopLinks(secret, url), DeliveryStore(db)))
         for group in groups:
             app.include_router(group)
         app.mount("/static", StaticFiles(directory=STATIC), name="static")

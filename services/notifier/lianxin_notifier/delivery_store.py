@@ -123,6 +123,11 @@ class DeliveryStore:
             made.setdefault((one.cause, one.receiver), []).append(one)
         return made
 
+    async def known(self, alerts: Sequence[str]) -> set[str]:
+        """Those of `alerts` (ids) that there is any state of."""
+        found = await find_in(self._deliveries, "_id", alerts, {"_id": 1})
+        return {str(document["_id"]) for document in found}
+
     async def gone_on(self, alerts: Sequence[str]) -> None:
         """These were given up, and another channel was tried instead."""
         if alerts:

@@ -75,6 +75,9 @@ class Opinion(Struct, frozen=True, kw_only=True):
     language: str = "zh"
     station: str | None = None
     erased: bool = False
+    withdrawn: bool = False
+    has_contact: bool = False
+    channel: str | None = None
     seats: Mapping[str, Seat] = field(default_factory=dict)
 
     @property
@@ -247,6 +250,8 @@ def _facts(before: Opinion, event: Event) -> dict[str, object]:
                 "topic": said.topic,
                 "language": said.language,
                 "station": said.station,
+                "has_contact": said.has_contact,
+                "channel": said.channel,
             }
         case lifecycle.Triaged() as triaged:
             return {
@@ -289,6 +294,8 @@ def _facts(before: Opinion, event: Event) -> dict[str, object]:
             return {"stage": stage, "holder": reopened.assignee, **_dues(reopened.due)}
         case lifecycle.Closed():
             return {"stage": "closed"}
+        case lifecycle.Withdrawn():
+            return {"withdrawn": True}
         case lifecycle.Erased():
             return {"erased": True}
         case _:

@@ -31,6 +31,11 @@ RESTING = Gauge(
     "Open breakers on this worker, by channel: after many errors in a row it is tried now and then only",
     ["channel"],
 )
+NOTICES_LET_GO = Counter(
+    "lianxin_notices_let_go_total",
+    "Digests, summaries and reminders that were not sent because their time was too long past, by kind",
+    ["kind"],
+)
 OIDC_FAULTS = Counter(
     "lianxin_oidc_faults_total",
     "Faults of the identity service by step: discovery, keys, token, userinfo; refused and logout: a"

@@ -27,6 +27,11 @@ class PreferenceStore:
         found = await find_in(self._preferences, "_id", people)
         return {str(document["_id"]): _preferences(document) for document in found}
 
+    async def with_digest(self) -> dict[str, Preferences]:
+        """Those of everybody who wants a digest, by person."""
+        found = await self._preferences.find({"digest": {"$ne": None}}).to_list(None)
+        return {str(document["_id"]): _preferences(document) for document in found}
+
     async def save(self, person: str, preferences: Preferences) -> None:
         """Keep `preferences` in place of what was there."""
         await self._preferences.replace_one({"_id": person}, msgspec.to_builtins(preferences), upsert=True)

@@ -1,5 +1,6 @@
 """Keeps the inboxes: what the router decided, applied to opinions, numbered, saved and told. One page."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -12,12 +13,13 @@ from lianxin_chassis.records import Message
 from lianxin_contracts import topics
 from lianxin_contracts.envelope import Event, OutRecord
 from lianxin_contracts.words import SealedContact, Words
-from lianxin_notifier.alerts import INBOX, Numbered, alert_id, inbox_record
+from lianxin_notifier.alerts import INBOX, Numbered, Outside, alert_id, inbox_record
 from lianxin_notifier.casefile import UNTOLD
 from lianxin_notifier.delivery_store import DeliveryStore
 from lianxin_notifier.inbox import Alert, CommandResult, Opinion, apply, command_result
 from lianxin_notifier.ledger import NumberLedger
 from lianxin_notifier.metric_names import ALERT_LATENCY, DELIVERIES
+from lianxin_notifier.milestones import Milestone, due_to_resident, milestone_of
 from lianxin_notifier.reaching_store import ReachingStore
 from lianxin_notifier.store import HeldBack, ProjectionStore
 
@@ -44,6 +46,7 @@ class Batch(Struct):
     words: dict[str, Words | None]
     contacts: dict[str, str | None]
     told: list[Event] = field(default_factory=list)
+    milestones: list[Milestone] = field(default_factory=list)
 
     def changed(self) -> list[tuple[Opinion, Opinion]]:
         """(before, after) of every opinion that the batch changed."""
@@ -81,6 +84,8 @@ def _fold_lifecycle(message: Message, known: dict[str, Opinion], batch: Batch) -
     batch.before.setdefault(id_, now)
     batch.after[id_], alerts = apply(now, event)
     batch.alerts += alerts
+    if (milestone := milestone_of(now, batch.after[id_], event)) is not None:
+        batch.milestones.append(milestone)
     if event.type not in UNTOLD:
         batch.told.append(event)
     if (result := command_result(now, event)) is not None:
@@ -108,6 +113,8 @@ class Projector:
         requeue: timedelta = timedelta(hours=24),
         queued: Callable[[], None] = lambda: None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        resident_channels: tuple[Outside, ...] = (),
+        linger: timedelta = timedelta(minutes=3),
     ) -> None:
         self._store = store
         self._ledger = ledger
@@ -118,6 +125,8 @@ class Projector:
         self._requeue = requeue
         self._queued = queued
         self._now = now
+        self._resident_channels = resident_channels
+        self._linger = linger
 
     async def handle(self, messages: list[Message]) -> None:
         """Load, apply, save, publish. Safe to repeat: alerts keep their numbers, opinions their sequence."""
@@ -125,7 +134,10 @@ class Projector:
         batch = fold(messages, await self._store.opinions(touched) if touched else {})
         await self._store.keep_words(batch.words)
         await self._store.keep_contacts(batch.contacts)
-        numbers = await (self._raise(batch.alerts) if self._live else self._recall(batch.alerts))
+        numbers, _ = await asyncio.gather(
+            self._raise(batch.alerts) if self._live else self._recall(batch.alerts),
+            self._tell_residents(batch.milestones),
+        )
         await self._store.save(batch.changed(), numbers, batch.results, batch.told)
         await self._store.erase(batch.erased)
         if not self._live:
@@ -184,6 +196,21 @@ class Projector:
     def _is_young(self, alert: Alert) -> bool:
         """Whether a rebuild goes on with it by outside channels, if there is cause to."""
         return alert.outside and alert.recorded >= self._now() - self._requeue
+
+    async def _tell_residents(self, milestones: Sequence[Milestone]) -> None:
+        """Have residents told, unless a later milestone comes first. During a rebuild only of what is young:
+        what has a record is known, and stays as it is."""
+        if not self._resident_channels or not milestones:
+            return
+        now = self._moment()
+        dues = [
+            due_to_resident(one, channel)
+            for one in milestones
+            if (self._live or one.recorded >= now - self._requeue)
+            for channel in self._resident_channels
+        ]
+        if dues:
+            await self._deliveries.queue(dues, now + self._linger)
 
     async def _queue(self, alerts: Sequence[Alert]) -> None:
         outside = [alert for alert in alerts if alert.outside]

@@ -19,7 +19,7 @@ from lianxin_chassis.logs import get_logger
 from lianxin_chassis.metric_names import OUTAGES
 from lianxin_chassis.outages import Outage, outage
 from lianxin_chassis.patience import patiently
-from lianxin_notifier.alerts import Due, Outside, attempt_record
+from lianxin_notifier.alerts import RESIDENT, Due, Outside, attempt_record
 from lianxin_notifier.delivery_store import Claimed, DeliveryStore, Status
 from lianxin_notifier.metric_names import DELIVERIES, REPEATED, RESTING
 from lianxin_notifier.projector import Publishes
@@ -42,6 +42,27 @@ class Slot(Protocol):
 
     async def close(self) -> None:
         """Drop the connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A message may not go out before `until`."""
+
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A message need not go out any more; `reason` is for the record and holds no personal data."""
+
+    reason: str
+
+
+class Gate(Protocol):
+    """What messages to residents pass before an attempt."""
+
+    async def ready(self, due: Due, now: datetime) -> Due | Held | Dropped:
+        """`due` as it is attempted, with an address that is not kept; or that it is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +96,9 @@ class Sender:
         guard: Guard | None = None,
         reached: Reached | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        gate: Gate | None = None,
     ) -> None:
+        self._gate = gate
         self._kind = kind
         self._slots = tuple(slots)
         self._store = store
@@ -180,6 +203,9 @@ class Sender:
         if slot is None:
             await self._conclude(claimed, "skipped", error="channel not set up")
             return
+        addressed = await self._let_through(claimed)
+        if addressed is None:
+            return
         if wait := self._guard.enter(claimed.due, self._now()):
             if claimed.due.others and self._too_silent(claimed.due):
                 await self._conclude(claimed, "dead", error="no answer for too long")
@@ -190,7 +216,7 @@ class Sender:
         begun = await self._begin(claimed)
         if begun is None:
             return
-        outcome = await _attempt(slot, begun.due)
+        outcome = await _attempt(slot, _as_begun(addressed, begun.due))
         self._guard.note(begun.due, outcome, self._now())
         RESTING.labels(self._kind).set(self._guard.open)
         retry_at = None
@@ -201,6 +227,24 @@ class Sender:
                 retry_at = max(retry_at, now + timedelta(seconds=outcome.wait_s))
         status: Status = outcome.result if outcome.result != "retry" else "failed" if retry_at else "dead"
         await self._conclude(begun, status, outcome.reason, retry_at, outcome.unknown)
+
+    async def _let_through(self, claimed: Claimed) -> Due | None:
+        """The delivery as it is attempted; None where it is not, now or ever."""
+        if claimed.due.receiver != RESIDENT:
+            return claimed.due
+        gate = self._gate
+        if gate is None:
+            await self._conclude(claimed, "skipped", error="messages to residents are switched off")
+            return None
+        ready = await patiently(lambda: gate.ready(claimed.due, self._now()))
+        if isinstance(ready, Held):
+            until = ready.until
+            await patiently(lambda: self._store.release([claimed], until))
+            return None
+        if isinstance(ready, Dropped):
+            await self._conclude(claimed, "skipped", error=ready.reason)
+            return None
+        return ready
 
     async def _begin(self, claimed: Claimed) -> Claimed | None:
         """Record an attempt before it is made, in the database and on the log; None where it may not be."""
@@ -266,6 +310,10 @@ class Sender:
         DELIVERIES.labels(self._kind, done.status).inc()
         if done.status == "dead":
             log.warning("an alert is given up", alert=done.due.alert, channel=self._kind, reason=done.error)
+
+
+def _as_begun(addressed: Due, begun: Due) -> Due:
+    return replace(addressed, attempt=begun.attempt, repeated=begun.repeated)
 
 
 async def _attempt(slot: Slot, due: Due) -> Outcome:

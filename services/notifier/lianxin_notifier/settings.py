@@ -127,6 +127,22 @@ class NotifierSettings(Settings):
     # added since must not be flooded with the past.
     requeue_hours: float = Field(default=24.0, ge=0)
 
+    # Whether residents who left a contact are told how their opinion stands: by mail, and by SMS who left no
+    # mail address. Needs the private key, the sign-in secret, the public URL and intake's URL.
+    resident_milestones: bool = True
+    # So long a milestone waits for the next one, which then takes its place, minutes.
+    resident_linger_minutes: float = Field(default=3.0, ge=0)
+    # Hours of the city's day in which no resident is written to; empty: none.
+    resident_quiet: str = Field(
+        default="21:00-08:00", pattern=r"^(([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d)?$"
+    )
+
+    # When weekly summaries (on the first working day) and reminders of contact days (on the working day
+    # before) go out, in the city's time; and how often it is looked what is due, seconds.
+    weekly_at: str = Field(default="08:30", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+    contact_day_at: str = Field(default="09:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+    notices_every_s: float = Field(default=20.0, gt=0)
+
     # How often a waiting stream is sent a comment, so that proxies keep it open, seconds.
     heartbeat_s: float = Field(default=15.0, gt=0)
     # How long an action waits for the broker before it is answered with 503, seconds.

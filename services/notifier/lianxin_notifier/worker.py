@@ -8,7 +8,7 @@ database dropped rebuilds before it does anything else.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from functools import partial
 
 from lianxin_chassis import logs, topics
@@ -31,13 +31,17 @@ from lianxin_notifier.delivery_store import DeliveryStore
 from lianxin_notifier.device_store import DeviceStore
 from lianxin_notifier.ledger import NumberLedger
 from lianxin_notifier.metric_names import DELIVERIES
+from lianxin_notifier.notices import Times
+from lianxin_notifier.noticing import NoticeClock, Noticing
 from lianxin_notifier.preference_store import PreferenceStore
 from lianxin_notifier.projector import TOPICS, Projector
 from lianxin_notifier.reaching import Reaching
 from lianxin_notifier.reaching_store import ReachingStore
 from lianxin_notifier.rebuild import SERVICE, Rebuild, begin_empty, is_whole
+from lianxin_notifier.residents import Residents, resident_channels
 from lianxin_notifier.settings import NotifierSettings
 from lianxin_notifier.store import BASES, ProjectionStore
+from lianxin_notifier.summary_store import SummaryStore
 from lianxin_notifier.workers import Workers
 
 log = logs.get_logger(__name__)
@@ -75,6 +79,8 @@ class Parts:
             live=live,
             requeue=timedelta(hours=self.settings.requeue_hours),
             queued=queued,
+            resident_channels=resident_channels(self.settings),
+            linger=timedelta(minutes=self.settings.resident_linger_minutes),
         )
 
     def reach(self, store: ProjectionStore, queued: Callable[[], None]) -> Reaching:
@@ -140,14 +146,17 @@ async def _live(parts: Parts, generation: int) -> Worker:
             sender.wake()
 
     reaching = parts.reach(store, wake_senders)
+    city = lambda: parts.registry.current  # noqa: E731
+    residents = Residents(parts.settings, store, parts.deliveries, city)
     senders = senders_of(
         parts.settings,
         parts.deliveries,
         parts.publisher,
-        lambda: parts.registry.current,
+        city,
         parts.devices,
         lambda: workers.count,
         reaching,
+        residents,
     )
     projector = parts.projector(store, live=True, queued=reaching.wake)
     parking = ParkingLot(parts.db)
@@ -160,11 +169,13 @@ async def _live(parts: Parts, generation: int) -> Worker:
         parking=parking,
         publisher=parts.publisher,
     )
+    await patiently(SummaryStore(parts.db, generation).prepare)
     return Worker(
         consumers=[consumer],
         followers=[parts.registry],
         tasks=[
             reaching.run,
+            _noticing(parts, generation, wake_senders).run,
             *(sender.run for sender in senders),
             workers.run,
             lambda: until_replaced(parts.generations, generation, lambda: _lost(parts, generation)),
@@ -174,6 +185,21 @@ async def _live(parts: Parts, generation: int) -> Worker:
             lambda: _drop_old(parts.generations, generation),
         ],
         checks={"consumer": consumer.check, "registry": parts.registry.check},
+    )
+
+
+def _noticing(parts: Parts, generation: int, queued: Callable[[], None]) -> Noticing:
+    """What goes out by the clock."""
+    settings = parts.settings
+    return Noticing(
+        NoticeClock(parts.db),
+        SummaryStore(parts.db, generation),
+        parts.deliveries,
+        PreferenceStore(parts.db),
+        lambda: parts.registry.current,
+        times=Times(time.fromisoformat(settings.weekly_at), time.fromisoformat(settings.contact_day_at)),
+        every_s=settings.notices_every_s,
+        queued=queued,
     )
 
 
