@@ -65,8 +65,10 @@ def erase(story: Story, said: inbound.ErasureRequested, context: Context) -> Ref
     is_staff = said.actor.kind == "staff" and context.staff(said.actor.id) is not None
     if said.actor.kind != "resident" and not is_staff:
         return refused("not_allowed", actor=said.actor.kind)
+    if said.reason is not None and not is_id(said.reason):
+        return refused("malformed", field="reason")
     story.delete_everything_said()
-    story.tell(lifecycle.Erased(as_recorded(said.actor)))
+    story.tell(lifecycle.Erased(as_recorded(said.actor), said.reason))
     if story.case.stage != "closed":
         story.tell(lifecycle.Closed("erased"))
     return None
