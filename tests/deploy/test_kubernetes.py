@@ -188,7 +188,7 @@ def test_a_pod_is_told_its_own_secrets_and_signs_in_as_itself(name: str):
         "value" in told[key]
         for key in told
         if key.endswith(("_PASSWORD", "_SECRET", "_KEY", "_URL"))
-        and key not in ("LIANXIN_PUBLIC_URL", "LIANXIN_INTAKE_URL")
+        and key not in ("LIANXIN_PUBLIC_URL", "LIANXIN_INTAKE_URL", "LIANXIN_NOTIFIER_URL")
     )
 
 

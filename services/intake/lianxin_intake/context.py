@@ -39,6 +39,8 @@ class Intake:
     photo_rates: Buckets
     public_url: str
     deadline_s: float
+    # Where the workbench is, whose pages may upload evidence; empty for nowhere.
+    workbench_url: str = ""
 
     def submitter(self, headers: Headers, *, keyed: bool = True) -> tuple[Caller, Snapshot]:
         """Who is posting, and the city. `keyed`: the route heeds an Idempotency-Key, so a 503 hands one back.
