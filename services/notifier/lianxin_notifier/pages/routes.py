@@ -7,7 +7,9 @@ from lianxin_notifier.context import Notifier
 from lianxin_notifier.pages.case_page import case_page_routes
 from lianxin_notifier.pages.duty_page import duty_page_routes
 from lianxin_notifier.pages.inbox_page import inbox_page_routes
+from lianxin_notifier.pages.offline import offline_routes
 from lianxin_notifier.pages.signin_page import Asking, signin_page_routes
+from lianxin_notifier.pages.triage_page import triage_page_routes
 from lianxin_notifier.settings import NotifierSettings
 from lianxin_notifier.signin_mail import SignInMailer
 
@@ -24,6 +26,8 @@ def page_routes(notifier: Notifier, settings: NotifierSettings) -> list[APIRoute
     return [
         signin_page_routes(notifier, asking, closed=closed),
         inbox_page_routes(notifier),
+        triage_page_routes(notifier),
+        offline_routes(),
         case_page_routes(notifier),
-        duty_page_routes(notifier),
+        duty_page_routes(notifier, settings.intake_url),
     ]
