@@ -22,6 +22,7 @@ from tests.support.wait import eventually
 __all__ = ["browser"]  # a fixture
 
 PATIENCE_S = 120.0
+PATIENCE_MS = PATIENCE_S * 1000
 SAID = "人民路188号王阿姨家门口的路灯坏了三天，晚上看不见路。"
 REDACTED = "一处路灯坏了三天，晚上看不见路。"
 OFFICE = "supervisor-city"
@@ -86,7 +87,7 @@ class Browsers:
     def open(self, url: str) -> Page:
         """A page in a context of its own."""
         page = self._context(base_url=url).new_page()
-        page.set_default_timeout(PATIENCE_S * 1000)
+        page.set_default_timeout(PATIENCE_MS)
         page.on("console", lambda said: self.wrong.append(said.text) if said.type == "error" else None)
         return page
 
@@ -117,7 +118,7 @@ def signed_in(browsers: Browsers, notifier: str, link: str) -> Page:
     with page.expect_request("**/v1/alerts/stream*"):
         page.goto(link)
         page.get_by_role("button", name="登录").click()
-    expect(page.get_by_role("heading", name="我的意见")).to_be_visible()
+    expect(page.get_by_role("heading", name="我的意见")).to_be_visible(timeout=PATIENCE_MS)
     return page
 
 
@@ -134,17 +135,17 @@ def act(page: Page, action: str, photos: int = 0, **fields: str) -> None:
             field.fill(value)
     if photos:
         form.locator("input[type=file]").set_input_files([PHOTO] * photos)
-        expect(form.get_by_text("✓ 已上传")).to_have_count(photos)
+        expect(form.get_by_text("✓ 已上传")).to_have_count(photos, timeout=PATIENCE_MS)
     picture(page, f"loop-form-{action}")
     form.locator("button[type=submit]").click()
-    expect(page.locator("#answer")).to_have_text("已登记。")
-    expect(page.locator("#pending")).to_be_empty()
+    expect(page.locator("#answer")).to_have_text("已登记。", timeout=PATIENCE_MS)
+    expect(page.locator("#pending")).to_be_empty(timeout=PATIENCE_MS)
 
 
 def whole(page: Page, count: int) -> None:
     """Return when `count` photos are drawn on the page, and not just named by it."""
     shown = page.locator("main img")
-    expect(shown).to_have_count(count)
+    expect(shown).to_have_count(count, timeout=PATIENCE_MS)
     for image in shown.all():
         image.scroll_into_view_if_needed()
     drawn = "all => all.every((image) => image.complete && image.naturalWidth > 0)"
@@ -178,7 +179,7 @@ def test_a_resident_and_a_deputy_play_the_whole_loop_live(
     for other in inboxes.values():
         other.context.close()
     line = deputy.locator(f'[data-id="{opinion}"]')
-    expect(line).to_contain_text("新交办")  # without a reload
+    expect(line).to_contain_text("新交办", timeout=PATIENCE_MS)  # without a reload
     picture(deputy, "loop-2-inbox")
     look_until(page, "代表在办")
     holding = page.locator(".now").get_by_text("代表在办").inner_text()
@@ -202,13 +203,13 @@ def test_a_resident_and_a_deputy_play_the_whole_loop_live(
     picture(page, "loop-4-resolved")
 
     deputy.goto("/inbox")
-    expect(line).to_contain_text("已答复，待评价")
+    expect(line).to_contain_text("已答复，待评价", timeout=PATIENCE_MS)
     page.get_by_label("不满意，请重新办理").check()
     page.get_by_label("想补充什么（可不填）").fill("今晚还是不亮。")
     page.get_by_role("button", name="提交评价").click()
-    expect(page.get_by_role("status")).to_contain_text("已收到您的评价")
+    expect(page.get_by_role("status")).to_contain_text("已收到您的评价", timeout=PATIENCE_MS)
     picture(page, "loop-5-rated")
-    expect(line).to_contain_text("办理中")  # reopened, without a reload
+    expect(line).to_contain_text("办理中", timeout=PATIENCE_MS)  # reopened, without a reload
     picture(deputy, "loop-5-reopened-inbox")
     look_until(page, "已重新办理。")
     expect(page.get_by_role("heading", name="正在办理")).to_be_visible()
@@ -224,7 +225,7 @@ def test_a_resident_and_a_deputy_play_the_whole_loop_live(
     look_until(page, "线路也换了，今晚看过，亮了。")
     page.get_by_label("满意", exact=True).check()
     page.get_by_role("button", name="提交评价").click()
-    expect(page.get_by_role("status")).to_contain_text("已收到您的评价")
+    expect(page.get_by_role("status")).to_contain_text("已收到您的评价", timeout=PATIENCE_MS)
     deputy.goto("/inbox?stage=closed")
 
     def archived() -> bool:

@@ -16,6 +16,7 @@ from tests.notifier.lifecycles import EXPLANATION, SUBMITTED, History, assigned,
 from tests.notifier.running import Running
 from tests.notifier.test_workbench_in_browser import (
     CHROMIUM,
+    DEADLINE_MS,
     SIZES,
     TOP,
     aside,
@@ -136,8 +137,8 @@ def test_without_a_line_the_list_and_opened_cases_are_there_and_an_action_waits_
     expect(page.get_by_text("没有信号的地方也要能办。")).to_be_visible()
     picture(page, "offline-case")
     page.get_by_role("button", name="接办").click()
-    expect(page.locator("#pending")).to_contain_text("已保存在这台设备上")
-    expect(page.locator("#outbox")).to_contain_text("待发送")
+    expect(page.locator("#pending")).to_contain_text("已保存在这台设备上", timeout=DEADLINE_MS)
+    expect(page.locator("#outbox li")).to_contain_text("待发送", timeout=DEADLINE_MS)
     picture(page, "offline-waits")
     page.goto("/inbox")
     expect(page.locator(f'[data-id="{case.opinion}"] .waits')).to_have_text("待发送")
@@ -149,9 +150,9 @@ def test_without_a_line_the_list_and_opened_cases_are_there_and_an_action_waits_
     context.set_offline(False)
     command = commanded(city_broker, case, "case.accept")
     put(city_broker, case.next(lifecycle.Accepted(deputy("D5")), cause=command.id))
-    expect(page.locator("#outbox")).to_be_hidden()
+    expect(page.locator("#outbox")).to_be_hidden(timeout=DEADLINE_MS)
     page.reload()
-    expect(page.locator(f'[data-id="{case.opinion}"]')).to_contain_text("已接办")
+    expect(page.locator(f'[data-id="{case.opinion}"]')).to_contain_text("已接办", timeout=DEADLINE_MS)
     assert said_of(city_broker, case, "case.accept") == [command.id]
 
 
@@ -167,15 +168,15 @@ def test_what_is_refused_once_it_was_sent_is_explained_in_the_list(
     context.set_offline(True)
     page.goto(f"/inbox/{case.opinion}")
     page.get_by_role("button", name="接办").click()
-    expect(page.locator("#pending")).to_contain_text("已保存在这台设备上")
+    expect(page.locator("#pending")).to_contain_text("已保存在这台设备上", timeout=DEADLINE_MS)
     page.goto("/inbox")
     context.set_offline(False)
     command = commanded(city_broker, case, "case.accept")
     put(city_broker, case.next(lifecycle.CommandRefused("case.accept", "not_your_case"), cause=command.id))
-    expect(page.locator("#outbox .bad")).to_contain_text("这件意见现在不在您手中")
+    expect(page.locator("#outbox .bad")).to_contain_text("这件意见现在不在您手中", timeout=DEADLINE_MS)
     picture(page, "offline-refused")
     page.get_by_role("button", name="知道了").click()
-    expect(page.locator("#outbox")).to_be_hidden()
+    expect(page.locator("#outbox")).to_be_hidden(timeout=DEADLINE_MS)
 
 
 def test_signing_out_forgets_what_was_kept_and_a_contact_is_never_kept(
@@ -241,9 +242,9 @@ def test_staff_assign_several_at_once_each_with_its_own_result(
     refusal = lifecycle.CommandRefused("case.assign", "no_mandate")
     put(city_broker, cases[1].next(refusal, cause=commands[1].id))
     result = [page.locator(f'#results [data-id="{one.opinion}"]') for one in cases]
-    expect(result[0]).to_contain_text("已登记")
-    expect(result[1]).to_contain_text("不负责这个地点或类别")
-    expect(result[2]).to_contain_text("没有首选代表，没有分派")
+    expect(result[0]).to_contain_text("已登记", timeout=DEADLINE_MS)
+    expect(result[1]).to_contain_text("不负责这个地点或类别", timeout=DEADLINE_MS)
+    expect(result[2]).to_contain_text("没有首选代表，没有分派", timeout=DEADLINE_MS)
     picture(page, "triage-results")
 
 
@@ -270,7 +271,7 @@ def test_similar_cases_are_shown_to_whoever_may_see_them(
     assert there[0] == same.opinion
     assert others.opinion not in there
     assert near.opinion in there
-    expect(page.locator("#alike")).to_contain_text("另有 2 位居民也反映")
+    expect(page.get_by_text("另有 2 位居民也反映")).to_be_visible()
     picture(page, "alike")
     supervisor = enter(context, api, "S1")
     supervisor.goto(f"/inbox/{mine.opinion}")
@@ -291,7 +292,7 @@ def test_an_administrator_erases_by_typing_the_word_and_the_case_says_so(
     form.get_by_label("请输入“删除”以确认").fill("算了")
     picture(page, "erase")
     form.get_by_role("button").click()
-    expect(page.locator("#pending")).to_contain_text("请照提示输入确认的字")
+    expect(page.locator("#pending")).to_contain_text("请照提示输入确认的字", timeout=DEADLINE_MS)
     assert said_of(city_broker, case, "opinion.erasure_requested") == []
     form.get_by_label("请输入“删除”以确认").fill("删除")
     form.get_by_role("button").click()
@@ -299,7 +300,7 @@ def test_an_administrator_erases_by_typing_the_word_and_the_case_says_so(
     assert command.data == inbound.ErasureRequested(inbound.Actor("staff", "A1"), "resident_asked")
     erased = lifecycle.Erased(inbound.Actor("staff", "A1"), "resident_asked")
     put(city_broker, case.next(erased, cause=command.id), case.deleted(topics.WORDS))
-    expect(page.get_by_text("内容、照片和联系方式已按要求删除")).to_be_visible()
+    expect(page.get_by_text("内容、照片和联系方式已按要求删除")).to_be_visible(timeout=DEADLINE_MS)
     expect(page.get_by_text("内容已删除：管理员（居民来电或当面要求）")).to_be_visible()
     assert page.get_by_text("请把我写的都删掉。").count() == 0
     picture(page, "erased")
@@ -332,7 +333,7 @@ def test_axe_finds_nothing_where_photos_are_chosen_and_actions_wait(
     form.get_by_label("办了什么").fill("等一等再发")
     context.route(re.compile("/inbox/[0-9a-f-]{36}$"), lambda route: route.abort())
     form.get_by_role("button", name="记录进展").click()
-    expect(page.locator("#outbox")).to_contain_text("待发送")
+    expect(page.locator("#outbox li")).to_contain_text("待发送", timeout=DEADLINE_MS)
     found += violations(page)
     picture(page, f"waits-{scheme}")
     staff = enter(context, api, "T1")
@@ -341,6 +342,7 @@ def test_axe_finds_nothing_where_photos_are_chosen_and_actions_wait(
     found += violations(staff)
     administrator = enter(context, api, "A1")
     administrator.goto(f"/inbox/{case.opinion}")
+    expect(administrator.get_by_text("永久删除内容").first).to_be_attached()
     administrator.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
     found += violations(administrator)
     context.close()

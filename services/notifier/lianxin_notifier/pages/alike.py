@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from lianxin_chassis.pages import Language
+from lianxin_chassis.pages import Language, day_and_time
 from lianxin_contracts.registry import Snapshot
 from lianxin_notifier.inbox import Opinion
 from lianxin_notifier.pages.lines import Deadline, deadline, deputy_name, place_name, topic_name
@@ -31,6 +31,7 @@ class Alike:
     stage_words: str
     deadline: Deadline
     holder: str
+    submitted: str
     issue: bool
 
 
@@ -66,6 +67,7 @@ def alike(
             stage_words=text(f"stage.{one.stage}", language),
             deadline=deadline(one.due, now, language, city),
             holder=deputy_name(one.holder, city),
+            submitted=day_and_time(one.submitted, language, city) if one.submitted else "",
             issue=issue,
         )
         for one, issue in chosen[:MOST_SHOWN]

@@ -100,9 +100,8 @@ class _Forms:
 
     def _erasing(self) -> Form:
         word = self._t("erase_word")
-        confirm = Field(
-            "confirm", "confirm", self._t("field.confirm").format(word=word), True, most=len(word)
-        )
+        label = text("field.confirm", self._language, word=word)
+        confirm = Field("confirm", "confirm", label, True, most=len(word))
         reasons = self._codes("reason", ERASURE_REASONS)
         return self._form(
             "erase", self._select("reason", "field.reason", reasons), confirm, hint="hint.erase"
