@@ -5,35 +5,34 @@ half of it, opinions are posted at even intervals while deputies' inboxes are op
 An opinion of an open inbox that never arrives there counts as endless in every percentile. One Python process
 posts, reads the streams and follows the topics; its share of a processor is printed, because where it is
 near 1 the highest rate is the client's and half of it is too gentle. Every time is this process's own clock,
-so the hops add up:
+or has been put in its terms (`benchmarks.tabs`), so the hops add up:
 
 - accept: POST sent until 202 is here, the broker's acknowledgement included;
 - decide: POST sent until `opinion.assigned` is on `opinions.lifecycle` (seen by a reader of the topic);
 - alert: … until the inbox entry is on `alerts.deliveries`;
-- open inbox: … until the server-sent event has arrived.
+- open stream: … until the server-sent event has arrived in this process;
+- browser: … until it has arrived in a tab of headless Chromium that shows `/inbox`, signed in. A few of the
+  deputies (`--tabs`), those with the most opinions, have one beside their plain stream.
 """
 
 import argparse
 import asyncio
 import base64
 import json
-import math
 import random
 import secrets
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+from benchmarks.hops import STREAM, Watch, report
 from benchmarks.servers import Servers, servers
+from benchmarks.tabs import Tabs, tabs
 from nacl.public import PrivateKey
 
 from lianxin_chassis.follower import Follower
 from lianxin_chassis.records import Record
-from lianxin_contracts import codec, topics
-from lianxin_contracts.deliveries import Delivery
-from lianxin_contracts.lifecycle import Assigned
+from lianxin_contracts import topics
 from lianxin_contracts.registry import ChannelKey, hash_of_key
 from lianxin_local.registry_publish import operator, publish_keys, publisher
 
@@ -49,68 +48,6 @@ MATTERS = (
 )
 # What is said where the client is as busy as one Python process can be.
 IS_THE_CLIENT = ": the client may be what is measured, and half the rate too gentle"
-HOPS = ("accept", "decide", "alert", "open inbox")
-
-
-@dataclass
-class Times:
-    """When each hop of one opinion was reached, seconds of `time.perf_counter`."""
-
-    sent: float
-    reached: dict[str, float] = field(default_factory=dict)
-
-
-class Watch:
-    """Notes when an opinion passes each hop; `holders` are the deputies whom opinions went to, `open` those
-    whose inbox is open."""
-
-    def __init__(self) -> None:
-        self.times: dict[str, Times] = {}
-        self.holders: dict[str, str] = {}
-        self.open: frozenset[str] = frozenset()
-        self._early: dict[tuple[str, str], float] = {}
-
-    def sent(self, opinion: str, at: float, answered: float) -> None:
-        """The POST's answer is here; what was faster than it is noted now."""
-        times = self.times[opinion] = Times(at, {"accept": answered})
-        for hop in HOPS:
-            if (early := self._early.pop((opinion, hop), None)) is not None:
-                times.reached[hop] = early
-
-    def passed(self, opinion: str, hop: str) -> None:
-        """`opinion` has reached `hop`, now."""
-        now = time.perf_counter()
-        if opinion in self.times:
-            self.times[opinion].reached.setdefault(hop, now)
-        else:
-            self._early.setdefault((opinion, hop), now)
-
-    def apply(self, record: Record) -> None:
-        """A record of the lifecycle or of the deliveries."""
-        if record.value is None:
-            return
-        event = codec.decode(record.topic, record.value, record.headers)
-        if isinstance(event.data, Assigned):
-            self.holders[event.subject] = event.data.assignee
-            self.passed(event.subject, "decide")
-        elif isinstance(event.data, Delivery) and event.data.channel == "inbox":
-            self.passed(event.data.opinion, "alert")
-
-    def at(self, hop: str) -> int:
-        """How many opinions have reached `hop`."""
-        return sum(hop in times.reached for times in self.times.values())
-
-    def awaited(self) -> list[Times]:
-        """The opinions that must arrive in an open inbox."""
-        return [times for opinion, times in self.times.items() if self.holders.get(opinion) in self.open]
-
-    def missing(self) -> int:
-        """How many of them have not."""
-        return sum("open inbox" not in times.reached for times in self.awaited())
-
-    def triaged(self) -> int:
-        """Opinions that went to a person instead of a deputy: never in a deputy's inbox."""
-        return sum(opinion not in self.holders for opinion in self.times)
 
 
 class City:
@@ -155,7 +92,7 @@ class City:
                 if line.startswith("data:") and line[5:].strip():
                     told = json.loads(line[5:])
                     if isinstance(told, dict) and "id" in told:
-                        watch.passed(told["id"], "open inbox")
+                        watch.passed(told["id"], STREAM)
 
 
 async def until(condition: Any, what: str, seconds: float = 180.0) -> None:
@@ -194,7 +131,7 @@ async def _settled(watch: Watch, quiet_s: float = 5.0) -> None:
     moved for a while; or when what is missing has not come for two minutes, which `report` then counts."""
     last, since = -1, time.perf_counter()
     while time.perf_counter() - since < quiet_s or watch.at("alert") < len(watch.holders) or watch.missing():
-        if (now := watch.at("alert") + watch.at("open inbox") + len(watch.holders)) != last:
+        if (now := watch.at("alert") + watch.at(STREAM) + len(watch.holders)) != last:
             last, since = now, time.perf_counter()
         elif time.perf_counter() - since > 120:
             print(f"{len(watch.holders) - watch.at('alert')} assigned opinions never came into an inbox")
@@ -211,32 +148,6 @@ async def at_rate(city: City, watch: Watch, rate: float, seconds: float) -> None
         posting.add(asyncio.create_task(city.post(watch)))
     await asyncio.gather(*posting)
     await _settled(watch)
-
-
-def report(watch: Watch, rate: float) -> None:
-    """Print the distribution of each hop, since the POST and since the hop before."""
-    whole = watch.awaited()
-    print(
-        f"\nat {rate:,.0f} opinions/s: {len(watch.times)} posted, {watch.triaged()} of them to triage, ",
-        end="",
-    )
-    print(f"{len(whole)} for an open inbox, {watch.missing()} of them never arrived there;")
-    print("milliseconds since the POST was sent:")
-    print(f"{'hop':12}{'p50':>9}{'p99':>9}{'p50 of the hop alone':>24}")
-    before = {id(t): t.sent for t in whole}
-    for hop in HOPS:
-        reached = {id(t): t.reached.get(hop, math.inf) for t in whole}
-        since_post = sorted((reached[id(t)] - t.sent) * 1000 for t in whole)
-        alone = sorted((reached[id(t)] - before[id(t)]) * 1000 for t in whole if before[id(t)] < math.inf)
-        before = reached
-        p50, p99 = rank(since_post, 0.5), rank(since_post, 0.99)
-        print(f"{hop:12}{p50:9.1f}{p99:9.1f}{rank(alone, 0.5):24.1f}")
-    print("target in the open inbox: p50 < 60 ms, p99 < 250 ms")
-
-
-def rank(ordered: Sequence[float], share: float) -> float:
-    """The nearest-rank percentile of sorted values."""
-    return ordered[max(0, -(-int(len(ordered) * share * 1000) // 1000) - 1)] if ordered else float("nan")
 
 
 async def measure(running: Servers, intake: str, notifier: str, options: argparse.Namespace) -> None:
@@ -259,18 +170,19 @@ async def measure(running: Servers, intake: str, notifier: str, options: argpars
     watch = Watch()
     best = await highest_rate(city, watch, options.opinions, options.connections)
     deputies |= set(watch.holders.values())
+    busiest = watch.busiest(options.tabs)
     watch = Watch()
     opened = asyncio.Semaphore(0)
     streams = [asyncio.create_task(city.open_inbox(d, watch, opened)) for d in sorted(deputies)]
     for _ in streams:
         await asyncio.wait_for(opened.acquire(), 60)
-    watch.open = frozenset(deputies)
-    print(f"{len(streams)} inboxes open")
-    busy, began = time.process_time(), time.perf_counter()
-    await at_rate(city, watch, best / 2, options.seconds)
-    print(
-        f"the client used {(time.process_time() - busy) / (time.perf_counter() - began):.2f} of one processor"
-    )
+    watch.open, watch.tabs = frozenset(deputies), busiest
+    print(f"{len(streams)} streams open")
+    if options.tabs:
+        async with tabs(notifier, busiest, AUTHORIZED) as opened_tabs:
+            await with_tabs(city, watch, opened_tabs, best / 2, options.seconds)
+    else:
+        await at_half(city, watch, best / 2, options.seconds)
     report(watch, best / 2)
     for task in [following, *streams]:
         task.cancel()
@@ -278,10 +190,33 @@ async def measure(running: Servers, intake: str, notifier: str, options: argpars
     await city.client.aclose()
 
 
+async def with_tabs(city: City, watch: Watch, opened: Tabs, rate: float, seconds: float) -> None:
+    """`at_half` with the tabs' clocks compared before and after."""
+    within = await opened.set_clocks()
+    print(f"{len(opened.pages)} tabs open; their clocks are known to {within * 1000:.2f} ms")
+    await at_half(city, watch, rate, seconds)
+    await opened.collect(watch)
+    print(f"the tabs' clocks have moved by at most {await opened.drift() * 1000:.2f} ms meanwhile")
+
+
+async def at_half(city: City, watch: Watch, rate: float, seconds: float) -> None:
+    """Post at `rate`, and tell what each process needed."""
+    handled = city.running.batches()
+    busy, began, before = time.process_time(), time.perf_counter(), city.running.spent()
+    await at_rate(city, watch, rate, seconds)
+    elapsed = time.perf_counter() - began
+    print(f"the client used {(time.process_time() - busy) / elapsed:.2f} of one processor", end="")
+    used = {name: (after - before[name]) / elapsed for name, after in city.running.spent().items()}
+    print("".join(f", {name} {share:.2f}" for name, share in used.items()))
+    for name, after in city.running.batches().items():
+        count, records, took = (now - then for now, then in zip(after, handled[name], strict=True))
+        print(f"{name}: batches of {records / count:.1f} records, {took / count * 1000:.1f} ms each")
+
+
 async def make_key(bootstrap: str) -> None:
-    """A channel key that may submit and read inboxes."""
+    """A channel key that may submit, read inboxes and hand out links."""
     async with publisher(operator(bootstrap)) as writer:
-        await publish_keys(writer, [ChannelKey(hash_of_key(KEY), "demo", ("submit", "act", "read"))])
+        await publish_keys(writer, [ChannelKey(hash_of_key(KEY), "demo", ("submit", "act", "read", "staff"))])
 
 
 def main() -> None:
@@ -290,6 +225,7 @@ def main() -> None:
     parser.add_argument("--opinions", type=int, default=2_000, help="posted flat out, for the highest rate")
     parser.add_argument("--seconds", type=float, default=30.0, help="length of the run at half the rate")
     parser.add_argument("--stations", type=int, default=20)
+    parser.add_argument("--tabs", type=int, default=4, help="of a browser; 0: none")
     parser.add_argument("--connections", type=int, default=32)
     options = parser.parse_args()
     private = PrivateKey.generate()

@@ -11,8 +11,10 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
+from prometheus_client.parser import text_string_to_metric_families
 
 from lianxin_chassis.settings import Settings
 from lianxin_chassis.topics import ensure
@@ -26,6 +28,14 @@ ISSUE_SECRET = "of this benchmark alone"
 SAMPLE_CITY = Path(__file__).parent.parent / "registry" / "wuxi-sample"
 
 
+class Batches(NamedTuple):
+    """The number of batches, of how many records, in how many seconds."""
+
+    number: float
+    records: float
+    seconds: float
+
+
 class Servers:
     """What is running. `spent()` tells each process's seconds of processor time so far."""
 
@@ -34,6 +44,7 @@ class Servers:
         self._city = city
         self._ports = ports
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._addresses: dict[str, str] = {}
         self._log = (directory / "log").open("wb")
         self._kafka = Kafka.at(directory / "kafka", next(ports), next(ports))
         self.bootstrap = self._kafka.bootstrap
@@ -72,7 +83,8 @@ class Servers:
         port = next(self._ports)
         self._spawn(name, [sys.executable, *command], {"LIANXIN_HTTP_PORT": str(port), **environment})
         wait_for(lambda: _ready(port), name)
-        return f"http://127.0.0.1:{port}"
+        self._addresses[name] = f"http://127.0.0.1:{port}"
+        return self._addresses[name]
 
     def stop(self, name: str) -> None:
         """Stop one process, gently."""
@@ -93,6 +105,10 @@ class Servers:
             times = psutil.Process(process.pid).cpu_times()
             costs[name] = times.user + times.system + times.children_user + times.children_system
         return costs
+
+    def batches(self) -> dict[str, Batches]:
+        """What each worker has handled so far, by its own metrics."""
+        return {name: _batches(url) for name, url in self._addresses.items() if name.endswith(".worker")}
 
     def _spawn(self, name: str, command: list[str], environment: dict[str, str]) -> None:
         whole = {
@@ -132,6 +148,17 @@ def wait_for(condition: Callable[[], bool], what: str, seconds: float = 120.0) -
         if time.monotonic() > deadline:
             raise SystemExit(f"{what} did not come within {seconds:g} s")
         time.sleep(0.05)
+
+
+def _batches(url: str) -> Batches:
+    with urllib.request.urlopen(f"{url}/metrics", timeout=10) as answer:
+        families = list(text_string_to_metric_families(answer.read().decode()))
+    samples = [sample for family in families for sample in family.samples]
+
+    def total(name: str) -> float:
+        return sum(sample.value for sample in samples if sample.name == f"lianxin_batch_{name}")
+
+    return Batches(total("seconds_count"), total("size_sum"), total("seconds_sum"))
 
 
 def _ready(port: int) -> bool:

@@ -22,6 +22,27 @@ _CODES = {
 }  # fmt: skip
 
 
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["type", "status", "code", "title"],
+    "properties": {
+        "type": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string", "description": "for programs; `title` and `detail` are for people"},
+        "title": {"type": "string"},
+        "detail": {"type": "string"},
+    },
+}
+
+
+def documented(meaning: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
+    """What a route's `responses` say of the problems that it may answer with, status by status."""
+    return {
+        status: {"description": said, "content": {MEDIA_TYPE: {"schema": SCHEMA}}}
+        for status, said in meaning.items()
+    }
+
+
 def problem(
     status: int,
     code: str,

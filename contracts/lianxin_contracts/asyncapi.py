@@ -21,7 +21,7 @@ Object = dict[str, Any]
 
 INTAKE_SAYS = (
     "opinion.submitted", "opinion.supported", "opinion.withdrawn", "opinion.rated",
-    "opinion.erasure_requested",
+    "opinion.erasure_requested", "visit.recorded",
 )  # fmt: skip
 NOTIFIER_SAYS = (
     "opinion.seen", "opinion.supported",

@@ -8,7 +8,7 @@ from msgspec import Struct
 from lianxin_contracts.inbound import Moment
 from lianxin_contracts.lifecycle import Stage
 
-Channel = Literal["inbox", "mail", "webhook", "push", "wecom", "dingtalk", "feishu", "sms"]
+Channel = Literal["inbox", "mail", "webhook", "push", "wecom", "wecom_app", "dingtalk", "feishu", "sms"]
 DeliveryStatus = Literal["attempting", "sent", "failed", "dead", "skipped"]
 EntryState = Literal["open", "left", "closed"]
 

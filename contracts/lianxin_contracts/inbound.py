@@ -1,8 +1,9 @@
 """What people and systems say: the payloads of `opinions.inbound`, keyed by opinion id.
 
-`opinion.*` is said by residents and channels, `case.*` by deputies, staff and the router's own timers. The
-same type name on `opinions.lifecycle` is another payload: what the router decided. Words travel here in
-full (30 days); the router forwards them to `opinions.words`, where they can be erased.
+`opinion.*` is said by residents and channels, `visit.*` by other systems of the city, `case.*` by
+deputies, staff and the router's own timers. The same type name on `opinions.lifecycle` is another payload:
+what the router decided. Words travel here in full (30 days); the router forwards them to `opinions.words`,
+where they can be erased.
 """
 
 from datetime import datetime
@@ -22,6 +23,7 @@ Clock = Literal[
 ]  # fmt: skip
 
 MAX_TEXT = 10_000  # characters; design, section 6
+MAX_MEDIA_URL = 2_000  # characters; browsers and proxies agree on about as much
 
 # A point in time of a payload: without a zone it is refused when read, as it names no instant.
 Moment = Annotated[datetime, Meta(tz=True)]
@@ -47,7 +49,8 @@ class Place(Struct, frozen=True):
 
 class Submitted(Struct, frozen=True):
     """`opinion.submitted`: a resident's opinion as it came in. The event's `time` is the moment that the
-    resident sent it; its id is UUIDv5 of the opinion id and `digest`.
+    resident sent it; its id is UUIDv5 of the opinion id and `digest`. `media_url` is a link to somewhere
+    else, checked by its form alone: nobody of ours ever fetches it.
 
     `digest` is a keyed hash of the body without the contact: it tells a repeat from another body under the
     same id. `contact` is a libsodium sealed box in base64. `entry` says how an earlier time came about.
@@ -68,6 +71,7 @@ class Submitted(Struct, frozen=True):
     language: str = "zh"
     contact: str | None = None
     entry: Entry = "direct"
+    media_url: Annotated[str, Meta(max_length=MAX_MEDIA_URL)] | None = None
 
 
 class Supported(Struct, frozen=True):
@@ -105,6 +109,19 @@ class Seen(Struct, frozen=True):
     """`opinion.seen`: the deputy has opened the case in the workbench."""
 
     actor: Actor
+
+
+class Visited(Struct, frozen=True):
+    """`visit.recorded` 走访: somebody went and looked, as another system of the city recorded it. `actor` is
+    the deputy who went, `via` the channel that says so, or else the channel itself. It moves no stage and
+    stops no clock, so `visited_at` may lie before the event's `time` for any key that may record visits.
+    """
+
+    actor: Actor
+    visited_at: Moment | None = None
+    text: Annotated[str, Meta(max_length=MAX_TEXT)] | None = None
+    evidence: tuple[str, ...] = ()
+    media_url: Annotated[str, Meta(max_length=MAX_MEDIA_URL)] | None = None
 
 
 class Accept(Struct, frozen=True):
@@ -248,6 +265,7 @@ MODELS: dict[str, type[Struct]] = {
     "opinion.rated": Rated,
     "opinion.erasure_requested": ErasureRequested,
     "opinion.seen": Seen,
+    "visit.recorded": Visited,
     "case.accept": Accept,
     "case.answer": Answer,
     "case.progress": Progress,

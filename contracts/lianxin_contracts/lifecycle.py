@@ -317,6 +317,16 @@ class SeenBy(Struct, frozen=True):
     actor: Actor
 
 
+class Visited(Struct, frozen=True):
+    """`opinion.visited` 走访: somebody went and looked at `visited_at`, as `actor` recorded it. Stage and
+    clocks stay as they are. The note and the link that came with it are the part `words`."""
+
+    actor: Actor
+    visited_at: Moment
+    words: str | None = None
+    evidence: tuple[str, ...] = ()
+
+
 class Breached(Struct, frozen=True):
     """`clock.breached`: emitted once per clock and running; `held_by` held the case at that instant. The
     event's `time` is the due instant, or the case's latest event where that is later."""
@@ -404,6 +414,7 @@ MODELS: dict[str, type[Struct]] = {
     "opinion.published": Published,
     "opinion.unpublished": Unpublished,
     "opinion.seen": SeenBy,
+    "opinion.visited": Visited,
     "opinion.erased": Erased,
     "contact.revealed": ContactRevealed,
     "clock.breached": Breached,

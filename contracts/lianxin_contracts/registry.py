@@ -79,8 +79,8 @@ class Topic(Struct, frozen=True):
 
 class Deputy(Struct, frozen=True):
     """A deputy 代表, by number. `cap` is the most open cases at a time; `channels` where alerts go, in
-    order: `mail:…` and `webhook:…` addresses, `sms:` numbers, names of robots (`wecom:…`, `dingtalk:…`,
-    `feishu:…`)."""
+    order: `mail:…` and `webhook:…` addresses, `sms:` numbers, members of WeCom (`wecom_app:…`), names of
+    robots (`wecom:…`, `dingtalk:…`, `feishu:…`), and `push`, the browsers that the deputy chose."""
 
     id: str
     name: str
@@ -179,12 +179,13 @@ class Department(Struct, frozen=True):
 
 class Staff(Struct, frozen=True):
     """A person of the congress's office: `roles` among triage, supervisor and administrator, for
-    `areas` (empty: all)."""
+    `areas` (empty: all); or with role station, for what came in at `stations`."""
 
     id: str
     name: str
     roles: tuple[str, ...] = ()
     areas: tuple[str, ...] = ()
+    stations: tuple[str, ...] = ()
 
 
 class Channel(Struct, frozen=True):

@@ -16,18 +16,20 @@ OPINION_PART = "text"
 
 class Words(Struct, frozen=True):
     """`words.written`: free text of one part, and for the opinion itself its title, address and exact
-    place. `published` is what the office has released for anybody to read; all other kinds are private."""
+    place. `media_url` is a link that was given with the text, never fetched. `published` is what the office
+    has released for anybody to read; all other kinds are private."""
 
     opinion: str
     part: str
     kind: Literal["opinion", "answer", "progress", "hand_over", "transfer", "return", "pause", "resolve",
-                  "rating", "supervise", "assign", "published"]  # fmt: skip
+                  "rating", "supervise", "assign", "published", "visit"]  # fmt: skip
     text: str
     by: Actor
     title: str | None = None
     address: str | None = None
     place: Place | None = None
     language: str = "zh"
+    media_url: str | None = None
 
 
 class SealedContact(Struct, frozen=True):

@@ -10,7 +10,8 @@ from lianxin_contracts.addresses import complaint
     [
         "mail:d0001@deputies.example", "mail:a.b+c@localhost", "webhook:https://hooks.example.com/x?y=1",
         "webhook:http://127.0.0.1:8080/hook", "webhook:https://[2001:db8::1]/", "webhook:https://例子.中国/x",
-        "wecom:room-7", "dingtalk:street", "feishu:a.b_c", "sms:13800000000", "sms:+8613800000000",
+        "wecom:room-7", "dingtalk:street", "feishu:a.b_c", "push", "push:",
+        "wecom_app:zhang.san@x", "sms:13800000000", "sms:+8613800000000",
     ],
 )  # fmt: skip
 def test_an_address_that_can_be_tried_is_taken(channel: str) -> None:
@@ -24,7 +25,8 @@ def test_an_address_that_can_be_tried_is_taken(channel: str) -> None:
         "mail:A <a@b.c>", "mail:a@b.c\nBcc: x@y.z", "mail:a@b.c\n", "mail:用户@例子.中国",
         f"mail:{'a' * 65}@b.c", "webhook:hooks.example.com", "webhook:ftp://hooks.example.com/x",
         "webhook:https:///x", "webhook:https://hooks..example.com/x", f"webhook:https://{'a' * 64}.com/",
-        "wecom:https://qyapi.weixin.qq.com/?key=x", "feishu:a b", "sms:138-0000", "sms:1", "sms:+86 138",
+        "wecom:https://qyapi.weixin.qq.com/?key=x", "feishu:a b", "push:x", "wecom_app:",
+        "wecom_app:a|b", "wecom_app:@all", "sms:138-0000", "sms:1", "sms:+86 138",
         "webhook:https://[::1", "webhook:https://x:99999/", "webhook:https://u:p@x/", "webhook:https://x/a b",
     ],
 )  # fmt: skip

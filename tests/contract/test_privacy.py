@@ -97,6 +97,8 @@ ALLOWED = {
     "Triaged.street": CODE_OF_THE_CITY,
     "Triaged.topic": CODE_OF_THE_CITY,
     "Triaged.words": PART,
+    "Visited.evidence": "attachment ids, signed by intake",
+    "Visited.words": PART,
     "Withdrawn.receivers": PERSON,
 }
 

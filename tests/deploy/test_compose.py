@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from deploy.images.dockerfile import read
 from lianxin_local.jars import KAFKA_VERSION
@@ -187,3 +188,25 @@ def test_secrets_are_written_for_their_owner_alone_and_never_over_others(tmp_pat
     assert again.returncode != 0
     assert "is there already" in again.stderr
     assert out.read_text("utf-8") == written
+
+
+def test_wechat_gives_intake_s_api_a_way_out_and_keeps_its_other_networks():
+    added = yaml.safe_load((ROOT / "deploy" / "compose" / "wechat.yml").read_text("utf-8"))
+
+    assert set(added["services"]) == {"intake-api"}
+    told = added["services"]["intake-api"]
+    assert set(told["networks"]) - set(services()["intake-api"]["networks"]) == {"outside"}
+    assert set(services()["intake-api"]["networks"]) < set(told["networks"])
+    assert set(told["environment"]) == {"LIANXIN_WECHAT"}
+
+
+def test_prometheus_asks_every_process_of_ours_by_name():
+    config = yaml.safe_load((ROOT / "deploy" / "prometheus" / "compose.yml").read_text("utf-8"))
+    asked = {name for job in config["scrape_configs"] for d in job["dns_sd_configs"] for name in d["names"]}
+
+    assert asked == set(PROCESSES)
+    assert all("watch" in services()[name]["networks"] for name in PROCESSES)
+
+
+def test_whoever_keeps_photos_reaches_the_database():
+    assert all("store" in services()[name]["networks"] for name in PROCESSES)

@@ -220,6 +220,22 @@ def test_only_the_notifier_s_worker_reaches_the_world_and_never_the_inside():
     assert outward == ["notifier-outside"]
 
 
+def test_pictures_of_wechat_leave_intake_s_api_by_https_alone_where_an_overlay_asks_for_it():
+    folder = ROOT / "deploy" / "kubernetes" / "components" / "wechat-pictures"
+    (policy,) = yaml.safe_load_all((folder / "network.yaml").read_text("utf-8"))
+    (rule,) = policy["spec"]["egress"]
+    (inside,) = of_kind("NetworkPolicy")["notifier-outside"]["spec"]["egress"]
+
+    assert policy["spec"]["podSelector"]["matchLabels"] == {
+        "app.kubernetes.io/name": "intake",
+        "app.kubernetes.io/component": "api",
+    }
+    assert rule["ports"] == [{"protocol": "TCP", "port": 443}]
+    assert rule["to"][0]["ipBlock"]["except"] == inside["to"][0]["ipBlock"]["except"]
+    component = yaml.safe_load((folder / "kustomization.yaml").read_text("utf-8"))
+    assert (component["kind"], component["resources"]) == ("Component", ["network.yaml"])
+
+
 def test_no_door_leads_to_metrics_or_documentation():
     (ingress,) = of_kind("Ingress").values()
     paths = [path["path"] for rule in ingress["spec"]["rules"] for path in rule["http"]["paths"]]
@@ -230,6 +246,21 @@ def test_no_door_leads_to_metrics_or_documentation():
         for path in paths
         for inside in ("/metrics", "/docs", "/openapi.json", "/readyz")
     )
+
+
+def test_every_page_of_the_workbench_has_a_door():
+    (ingress,) = of_kind("Ingress").values()
+    (doors,) = [
+        [(path["path"], path["pathType"]) for path in rule["http"]["paths"]]
+        for rule in ingress["spec"]["rules"]
+        if rule["host"].startswith("notifier")
+    ]
+    pages = ("/inbox", "/inbox/x", "/duty/x", "/signin", "/signin/x", "/signin/oidc/callback", "/signout")
+    for page in (*pages, "/signins", "/station", "/supervision", "/static/workbench.css"):
+        assert any(
+            page == path or (kind == "Prefix" and page.startswith(f"{path.rstrip('/')}/"))
+            for path, kind in doors
+        ), page
 
 
 def test_prometheus_finds_the_labels_that_rules_and_dashboard_ask_for():

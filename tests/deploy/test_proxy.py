@@ -87,7 +87,8 @@ def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         )),
         *(("notifier", path) for path in (
             "/v1/inbox?deputy=D1", "/v1/alerts/stream", "/v1/cases/x/actions", "/v1/commands/x",
-            "/inbox", "/duty/S0100",
+            "/inbox", "/duty/S0100", "/signin", "/signin/a.b", "/signin/oidc/callback?code=x", "/signout",
+            "/signins", "/station", "/supervision",
         )),
         *(("metrics", path) for path in (
             "/v1/reports/day", "/v1/reports/closure?by=topic", "/v1/definitions",

@@ -229,3 +229,25 @@ def test_with_the_database_away_nothing_is_nearby_and_the_page_is_there(
     assert running.http.get("/s/S1/map").status_code == 200
     answer = nearby(running)
     assert (answer.status_code, "Retry-After" in answer.headers) == (503, True)
+
+
+def test_a_kiosks_codes_are_those_of_what_is_sent_under_their_keys(api: Running, city_broker: Broker) -> None:
+    page = api.http.get("/s/S1?kiosk=1").text
+    token = dict(re.findall(r'<input type="hidden" name="(token|key)" value="([^"]*)"', page))["token"]
+    pairs = api.http.post("/s/S1/codes", data={"token": token}).json()["codes"]
+    assert len({key for key, _ in pairs}) == len({code for _, code in pairs}) == len(pairs) > 1
+    key, code = pairs[0]
+    sent = api.http.post("/s/S1", data={"token": token, "key": key, "text": "灯坏了"})
+    opinion = httpx.URL(sent.headers["location"]).params["id"]
+    assert CODES.opens(code, opinion)
+    assert f"/t/{code}" in sent.headers["location"]
+
+
+@pytest.mark.parametrize("given", [{"text": "x"}, {"token": "1.0"}])
+def test_codes_are_given_to_a_page_of_ours_alone(api: Running, given: dict[str, str]) -> None:
+    answer = api.http.post("/s/S1/codes", data=given, headers={"Accept": "application/json"})
+    assert answer.status_code == 403
+    assert "codes" not in answer.json()
+    token = answer.json()["page_token"]
+    foreign = {"Origin": "https://elsewhere.example", "Sec-Fetch-Site": "cross-site"}
+    assert api.http.post("/s/S1/codes", data={"token": token}, headers=foreign).status_code == 403

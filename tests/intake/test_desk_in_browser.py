@@ -78,6 +78,21 @@ def test_without_a_script_the_server_asks_which_place(browser: Browser, api: Run
     context.close()
 
 
+def test_in_the_other_language_everything_that_was_written_down_is_there(context: BrowserContext) -> None:
+    page = context.new_page()
+    signed_in(page)
+    page.keyboard.type("路灯坏了三天")
+    page.locator("#place").fill("jkjddb")
+    page.locator("#address").fill("3号楼")
+    page.locator("#phone").fill("13800000000")
+    page.get_by_role("link", name="English").click()
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    for field, value in (("text", "路灯坏了三天"), ("address", "3号楼"), ("phone", "13800000000")):
+        expect(page.locator(f"#{field}")).to_have_value(value)
+    expect(page.locator("#places .choice").first).to_contain_text("金匮街道代表之家")
+    assert "13800000000" not in page.evaluate("JSON.stringify({...localStorage, ...sessionStorage})")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_at_the_desk(browser: Browser, api: Running, scheme: str) -> None:
     for width, height in SIZES.values():

@@ -4,7 +4,6 @@ make soak ARGS=tests/intake/test_documented.py      a hundred times as many requ
 """
 
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -12,26 +11,13 @@ from uuid import uuid4
 import httpx
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, seed, settings
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
 
 from tests.intake.fuzzed_requests import XLSX
 from tests.intake.running import Running
 from tests.intake.small_city import REPLAY, SUBMIT
+from tests.support.documented import body_examples, require_as_shown, told, try_everything
 
 ROOT = Path(__file__).parents[2]
-# Which answers there are and in which form. Not which of them: codes of the city are in no schema.
-CHECKS = [
-    not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_schema_conformance,
-]
 # Examples name the sample city, and these tests run on a small one.
 IN_SMALL_CITY = {"S0100": "S1", "transport.road": "0101", "lx_…": SUBMIT}
 
@@ -48,45 +34,11 @@ def as_it_is(_: Any, value: Any) -> bytes:
 def test_no_request_that_the_document_allows_or_forbids_gets_an_answer_that_it_does_not_name(
     api: Running, start: int, count: int
 ) -> None:
-    schema = schemathesis.openapi.from_url(f"{api.url}/openapi.json")
-    schema.config.generation.update(modes=list(schemathesis.GenerationMode))
-    wrong: dict[str, str] = {}
-    tried = 0
-    for result in schema.get_all_operations():
-        operation = result.ok()  # type: ignore[union-attr]  # fails the test where the document is wrong
-
-        @seed(start)
-        @settings(
-            max_examples=count,
-            database=None,
-            phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        )
-        @given(case=operation.as_strategy())
-        def answered(case: Any) -> None:
-            nonlocal tried
-            tried += 1
-            answer = case.call(headers={"Authorization": f"Bearer {SUBMIT}"})
-            case.validate_response(answer, checks=CHECKS)
-
-        try:
-            answered()
-        except (Exception, ExceptionGroup) as error:  # noqa: BLE001 - all operations are tried, then told
-            wrong[operation.label] = str(error)[:800]
-    assert not wrong, "\n\n".join(f"{label}: {what}" for label, what in wrong.items())
+    headers = [{"Authorization": f"Bearer {SUBMIT}"}]
+    tried, wrong = try_everything(api.url, start=start, count=count, headers=headers)
+    assert not wrong, told(wrong)
     assert tried > 20 * count / 2
     assert api.is_ready()
-
-
-def examples(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], str, Any]]:
-    """Path, operation, media type and value of every example of a request's body."""
-    for path, operations in document["paths"].items():
-        for operation in operations.values():
-            for media, content in operation.get("requestBody", {}).get("content", {}).items():
-                if "example" in content:
-                    yield path, operation, media, content["example"]
-                for one in content.get("examples", {}).values():
-                    yield path, operation, media, one["value"]
 
 
 def placed(value: Any) -> Any:
@@ -123,17 +75,11 @@ def sent(api: Running, path: str, operation: dict[str, Any], media: str, value: 
 
 def test_every_example_in_the_document_is_answered_as_the_document_says(api: Running) -> None:
     document = api.http.get("/openapi.json").json()
-    found = list(examples(document))
+    found = list(body_examples(document))
     assert len(found) >= 15
     for path, operation, media, value in found:
         answer = sent(api, path, operation, media, value)
-        documented = operation["responses"].get(str(answer.status_code), {}).get("content", {})
-        assert answer.is_success, f"{path} {media}: {answer.status_code} {answer.text[:300]}"
-        type_ = answer.headers["content-type"].partition(";")[0]
-        assert type_ in documented, f"{path}: {type_}"
-        shown = documented[type_].get("example")
-        if isinstance(shown, dict):
-            assert set(answer.json()) == set(shown), path
+        require_as_shown(operation, answer)
 
 
 def test_examples_name_what_the_sample_city_has() -> None:

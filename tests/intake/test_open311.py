@@ -118,7 +118,8 @@ def test_what_is_posted_is_one_record_as_from_the_other_door(api: Running, city_
     assert isinstance(said.data, inbound.Submitted)
     assert said.type == "opinion.submitted"
     assert said.source == "/intake/app"
-    assert said.data.text == "金匮桥下的路灯坏了\n\n链接 Link: https://photos.example.org/1.jpg"
+    assert said.data.text == "金匮桥下的路灯坏了"
+    assert said.data.media_url == "https://photos.example.org/1.jpg"
     assert (said.data.topic, said.data.station, said.data.grid) == ("0101", "S1", GRID)
     assert said.data.place == inbound.Place(31.568912, 120.298634)
     assert said.data.contact is not None

@@ -3,6 +3,8 @@
 import os
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -16,12 +18,19 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from lianxin_contracts import lifecycle, topics
+from lianxin_contracts.envelope import to_record
 from lianxin_contracts.inbound import Submitted
+from tests.intake.lifecycles import DEPUTY, START, decided
 from tests.intake.pictures import photograph
 from tests.intake.running import Running
 from tests.intake.test_pages_in_browser import CHROMIUM, DEADLINE_MS, TOP, launched, picture, submitted
+from tests.intake.test_photos import CODES, named, upload
+from tests.intake.topics import write
 from tests.support.brokers import Broker
+from tests.support.wait import eventually
 
+T = TypeVar("T")
 MOST_TAPS = 5
 # Inside the phone's own camera: the shutter, and "use this photo".
 CAMERA_TAPS = 2
@@ -169,3 +178,40 @@ def test_without_a_script_photos_go_with_the_form(
     assert isinstance(said.data, Submitted)
     assert len(said.data.attachments) == 2
     context.close()
+
+
+def test_evidence_appears_by_itself_and_nothing_that_was_typed_or_read_is_lost(
+    context: BrowserContext, api: Running, worker: Running, city_broker: Broker
+) -> None:
+    photo, evidence = (upload(api, photograph(shade=shade)).json()["id"] for shade in (60, 200))
+    resolved = lifecycle.Resolved(DEPUTY, "solved", "w", times=1, rate_until=START)
+    visit = lifecycle.Visited(DEPUTY, START, evidence=(evidence,))
+    steps = (lifecycle.Accepted(DEPUTY), resolved)
+    opinion = aside(lambda: named(api, city_broker, photo, *steps))
+    code = CODES.of(opinion)
+    eventually(lambda: "rating" in api.http.get(f"/t/{code}").text, timeout=120)
+    page = context.new_page()
+    page.clock.install()
+    page.goto(f"/t/{code}")
+    page.get_by_label("基本满意").check()
+    page.locator("#comment").fill("灯亮了，晚上再看看")
+    history_shown = page.locator('[data-part="history"] img')
+    expect(history_shown).to_have_count(1)
+    page.locator("#comment").scroll_into_view_if_needed()
+    place = page.locator("#comment").bounding_box()
+    added = to_record(decided(opinion, 5, visit), topics.LIFECYCLE, opinion)
+    aside(lambda: write(city_broker.bootstrap, [added]))
+    eventually(lambda: evidence in api.http.get(f"/t/{code}").text, timeout=120)
+    page.clock.run_for(31_000)
+    expect(history_shown).to_have_count(2)
+    expect(page.get_by_text("到现场走访")).to_be_visible()
+    expect(page.locator("#comment")).to_have_value("灯亮了，晚上再看看")
+    expect(page.get_by_label("基本满意")).to_be_checked()
+    assert page.locator("#comment").bounding_box() == place
+    picture(page, "tracking-visited")
+
+
+def aside(work: Callable[[], T]) -> T:
+    """On another thread: Playwright's own has a running loop."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(work).result()

@@ -14,10 +14,11 @@ from lianxin_contracts import inbound, topics
 from lianxin_contracts.registry import City, Snapshot, Topic
 from lianxin_intake.pages.beside import topic_words
 from lianxin_intake.pages.rendering import Look
+from lianxin_intake.tracking import TrackingCodes
 from lianxin_router.routing.city import CityIndex
 from lianxin_router.routing.classify import CERTAIN_ENOUGH, classify_by_rules
 from tests.intake import test_pages_in_browser as pages
-from tests.intake.running import Running
+from tests.intake.running import SECRET, Running
 from tests.intake.small_city import EAST, GRID
 from tests.intake.test_pages_in_browser import DEADLINE_MS, picture, submitted, violations
 from tests.intake.topics import read_all
@@ -180,6 +181,7 @@ def test_what_a_kiosk_could_not_send_goes_later_and_nobody_sees_it(
     context: BrowserContext, city_broker: Broker
 ) -> None:
     page = context.new_page()
+    page.route("**/s/S1/codes", lambda route: route.abort())  # never had a line to fetch codes by
     page.goto("/s/S1?kiosk=1")
     page.route(
         "**/s/S1?kiosk=1",
@@ -200,6 +202,68 @@ def test_what_a_kiosk_could_not_send_goes_later_and_nobody_sees_it(
         log = thread.submit(read_all, city_broker.bootstrap, topics.INBOUND).result()
     said = {event.id: event.data.text for event in log if isinstance(event.data, inbound.Submitted)}
     assert sorted(text for text in said.values() if text in two) == two
+
+
+def test_without_a_line_a_kiosk_gives_a_code_that_opens_once_the_line_is_back(
+    context: BrowserContext, city_broker: Broker
+) -> None:
+    page = context.new_page()
+    with page.expect_response("**/s/S1/codes"):
+        page.goto("/s/S1?kiosk=1")
+    page.route(
+        "**/s/S1?kiosk=1",
+        lambda route: route.abort() if route.request.method == "POST" else route.continue_(),
+    )
+    codes: list[str] = []
+    two = [f"{who}的话 {uuid4()}" for who in ("第一位", "第二位")]
+    for words in two:
+        page.get_by_label(ASK).fill(words)
+        page.get_by_role("button", name="发送").click()
+        expect(page.get_by_role("heading", name="已存在本机，联网后自动发送")).to_be_visible()
+        expect(page.get_by_label(ASK)).to_be_hidden()
+        codes.append(page.locator("#kept-big").inner_text())
+        if len(codes) == 1:
+            picture(page, "kiosk-code-without-a-line")
+        with page.expect_navigation():
+            page.get_by_role("button", name="记好了").click()
+        expect(page.get_by_label(ASK)).to_be_visible()
+        assert codes[-1] not in page.content()
+    assert len(set(codes)) == 2
+    left = page.evaluate("JSON.stringify({...localStorage, ...sessionStorage})")
+    assert [code for code in codes if code in left] == []
+    page.unroute("**/s/S1?kiosk=1")
+    with page.expect_response(lambda answer: answer.request.method == "POST" and answer.status == 202):
+        page.reload()
+    expect(page.locator("#kiosk-waiting")).to_have_text("", timeout=DEADLINE_MS)
+    log = said_by_now(city_broker)
+    for code, words in zip(codes, two, strict=True):
+        (opinion,) = {event.subject for event in log if event.data.text == words}  # said again at most
+        assert TrackingCodes(SECRET.encode()).opens(code, opinion)
+
+
+def said_by_now(broker: Broker) -> list[Any]:
+    """Every submission in the log."""
+    with ThreadPoolExecutor(1) as thread:  # Playwright's own has a running loop
+        log = thread.submit(read_all, broker.bootstrap, topics.INBOUND).result()
+    return [event for event in log if isinstance(event.data, inbound.Submitted)]
+
+
+@pytest.mark.parametrize("address", ["/s/S1", "/s/S1?kiosk=1"])
+def test_in_the_other_language_everything_that_was_typed_is_there(
+    context: BrowserContext, address: str
+) -> None:
+    page = opened(context, address)
+    page.get_by_label(ASK).fill("灯坏了")
+    page.get_by_label("地点（可不填）").fill("金匮桥")
+    page.get_by_text("类别、联系方式").click()
+    page.get_by_label("电话").fill("13800000000")
+    page.get_by_role("link", name="English").click()
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    expect(page.locator("#text")).to_have_value("灯坏了")
+    expect(page.locator("#address")).to_have_value("金匮桥")
+    expect(page.locator("#phone")).to_have_value("13800000000")
+    expect(page.locator("#phone")).to_be_visible()
+    assert "13800000000" not in page.evaluate("JSON.stringify({...localStorage, ...sessionStorage})")
 
 
 def test_a_slip_is_reached_from_the_page_that_follows(context: BrowserContext) -> None:

@@ -1,6 +1,7 @@
 """The parts of the laptop stack that need no process."""
 
 import hashlib
+import json
 import os
 import shlex
 from dataclasses import replace
@@ -13,13 +14,14 @@ from lianxin_local import jars, java, kafka
 from lianxin_local.cli import main
 from lianxin_local.home import LONGEST_SOCKET_PATH, Home, read_json, write_json
 from lianxin_local.jars import Jar, check, manifest, pom
-from lianxin_local.keys import secrets_of
+from lianxin_local.keys import push_key, secrets_of
 from lianxin_local.observe import last_error
 from lianxin_local.ports import OFFSETS, ports_from
 from lianxin_local.problem import Problem
-from lianxin_local.stack import SERVICE_PROCESSES, Stack, choose, environment, own_database_url
+from lianxin_local.stack import SERVICE_PROCESSES, Stack, choose, environment, own_database_url, sample_city
 from lianxin_local.status import counted_by, total
 from lianxin_local.supervise import quoted
+from lianxin_notifier.web_push import Vapid
 
 
 @pytest.fixture
@@ -104,6 +106,7 @@ def test_only_the_notifier_learns_the_private_contact_key(stack: Stack) -> None:
         told = environment(stack, name, known)
         assert ("LIANXIN_CONTACT_PRIVATE_KEY" in told) == name.startswith("notifier."), name
         assert ("LIANXIN_TRACKING_SECRET" in told) == name.startswith("intake."), name
+        assert ("LIANXIN_PUSH_PRIVATE_KEY" in told) == name.startswith("notifier."), name
         shown = name.startswith(("intake.", "notifier."))
         assert ("LIANXIN_LINK_SECRET" in told) == shown, name
 
@@ -148,6 +151,13 @@ def test_a_databases_address_that_is_none_is_one_line_without_its_password(
     assert "LIANXIN_MONGO_URL is no address of a MongoDB" in done.stderr
     assert "secret" not in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_key_for_push_services_is_one_that_the_notifier_takes(stack: Stack) -> None:
+    one, other = (
+        Vapid(key, "mailto:a@b.example").public for key in (secrets_of(stack.home).push, push_key())
+    )
+    assert one != other
 
 
 def test_secrets_are_made_once(stack: Stack) -> None:
@@ -233,3 +243,13 @@ def test_kafka_listens_on_the_loopback_only(tmp_path: Path) -> None:
     one = kafka.Kafka(java.Java(Path("java"), 17, "test"), tmp_path, tmp_path, 1111, 2222)
     assert one.settings()["listeners"] == "PLAINTEXT://127.0.0.1:1111,CONTROLLER://127.0.0.1:2222"
     assert one.settings()["auto.create.topics.enable"] == "false"
+
+
+def test_mail_comes_in_at_a_port_of_its_own_for_a_channel_of_the_sample_city(stack: Stack) -> None:
+    told = environment(stack, "intake.mail", secrets_of(stack.home))
+    assert told["LIANXIN_HTTP_PORT"] == "9014"
+    assert told["LIANXIN_MAIL_PORT"] == "9025"
+    channels = set(json.loads(told["LIANXIN_MAIL_ADDRESSES"]).values())
+    offices = (sample_city() / "offices.ndjson").read_text("utf-8").splitlines()
+    records = [json.loads(line) for line in offices]
+    assert channels <= {record["id"] for record in records if record["record"] == "channel"}

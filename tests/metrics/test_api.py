@@ -1,11 +1,9 @@
 """The reports' door: windows, formats, `as_of`, problems; on a real database, without a broker."""
 
-import asyncio
 import csv
 import io
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
 
@@ -13,19 +11,14 @@ import pytest
 from fastapi.testclient import TestClient
 
 from lianxin_chassis import exits
-from lianxin_chassis.consumer import Message
-from lianxin_chassis.database import close_database, open_database
-from lianxin_chassis.records import Record
-from lianxin_contracts import topics
-from lianxin_contracts.envelope import Event, to_record
+from lianxin_contracts.envelope import to_record
 from lianxin_metrics import api
 from lianxin_metrics.api import create_app
-from lianxin_metrics.counting import Counting
 from lianxin_metrics.exporter import Refresher
 from lianxin_metrics.settings import MetricsSettings
-from lianxin_metrics.store import FactStore
 from tests.metrics.published import EPOCH, said
 from tests.metrics.published_report import expected_report
+from tests.metrics.serving import serving
 from tests.metrics.story import lives, mixed
 from tests.support.databases import Database
 from tests.support.wait import eventually
@@ -33,35 +26,6 @@ from tests.support.wait import eventually
 EVENTS = mixed(lives(range(200)), 9)
 LOG = [said(r.key, r.value or b"", r.headers) for r in (to_record(e, "x", e.subject) for e in EVENTS)]
 Answers = Callable[..., Any]
-
-
-def messages(events: Iterable[Event]) -> list[Message]:
-    return [
-        Message(Record(topics.LIFECYCLE, 0, n, e.subject.encode(), b"", (), 0), e, e.subject)
-        for n, e in enumerate(events)
-    ]
-
-
-@contextmanager
-def serving(url: str, events: Sequence[Event]) -> Iterator[TestClient]:
-    """The API on a database of its own that holds `events`."""
-    settings = MetricsSettings(mongo_url=url, mongo_database=f"api-{uuid.uuid4().hex[:8]}")
-
-    async def fill() -> None:
-        db = open_database(settings)
-        store = FactStore(db, 1)
-        await store.prepare()
-        counting = Counting(store, lambda topic: topic.split(".")[0])
-        all_of_it = messages(events)
-        for start in range(0, len(all_of_it), 500):
-            await counting.handle(all_of_it[start : start + 500])
-        await store.finish()
-        await close_database(db)
-
-    asyncio.run(fill())
-    with TestClient(create_app(settings)) as client:
-        eventually(lambda: client.get("/readyz").status_code == 200, timeout=120)
-        yield client
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ DATABASE = "notifier_shared"
 # Nobody is there: what a browser asks of it, tests answer.
 INTAKE_URL = "https://say.test"
 WEBHOOK_SECRET = "a webhook secret"
+PUSH_KEY = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE"
 # Retries within seconds, so that tests see them; a lease that outlasts an attempt.
 QUICK = {
     "retry_first_s": "0.2",
@@ -48,8 +49,8 @@ def api(
 ) -> Iterator[Running]:
     """A ready API."""
     directory = tmp_path_factory.mktemp("notifier-api")
-    intake = {"intake_url": INTAKE_URL, "link_secret": "a link secret"}
-    running = Running("api", directory, city_broker, database.url, DATABASE, **intake)
+    more = {"intake_url": INTAKE_URL, "link_secret": "a link secret", "push_private_key": PUSH_KEY}
+    running = Running("api", directory, city_broker, database.url, DATABASE, **more)
     yield running.start()
     running.stop()
 
@@ -86,6 +87,7 @@ def worker(
         "smtp_host": post.host,
         "smtp_port": str(post.port),
         "webhook_secret": WEBHOOK_SECRET,
+        "push_private_key": PUSH_KEY,
         "webhook_allow": "127.0.0.2/32,127.0.0.1/32",
         **QUICK,
         "attempt_deadline_s": "6",

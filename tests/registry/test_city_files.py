@@ -107,6 +107,8 @@ def test_the_version_follows_from_the_content_and_not_from_the_order_of_lines(
         ("policy", {"resolve": {"amount": 0, "unit": "days"}}, "resolve", "above 0"),
         ("staff", {"areas": ["320009"]}, "areas", "320009"),
         ("staff", {"roles": ["king"]}, "roles", "king"),
+        ("staff", {"roles": ["triage", "station"]}, "stations", "names stations"),
+        ("staff", {"roles": ["triage", "station"], "stations": ["nowhere"]}, "stations", "nowhere"),
     ],
 )
 def test_a_reference_that_leads_nowhere_is_named_with_file_line_and_field(

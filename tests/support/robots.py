@@ -28,15 +28,22 @@ class Provider:
         self.said: list[str] = []
         self.forced: list[tuple[int, dict[str, str], bytes]] = []
         self.posted: list[tuple[str, dict[str, str], bytes]] = []
+        self.tokens: list[str] = []  # that were given out, the newest last
         self.most = 20  # messages before the provider's limit, which here does not pass
         provider = self
 
         class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.do_POST()
+
             def do_POST(self) -> None:
-                raw = self.rfile.read(int(self.headers["Content-Length"]))
+                raw = self.rfile.read(int(self.headers.get("Content-Length", "0")))
                 provider.posted.append((self.path, {k.lower(): v for k, v in self.headers.items()}, raw))
                 if provider.forced:
                     status, headers, body = provider.forced.pop(0)
+                elif self.command == "GET":
+                    status, headers, answer = judge(provider, parse_qs(urlsplit(self.path).query), None)
+                    body = json.dumps(answer).encode()
                 else:
                     form = self.headers["Content-Type"].startswith("application/x-www-form-urlencoded")
                     given = parse_qs(raw.decode()) if form else json.loads(raw)
@@ -81,6 +88,42 @@ def wecom(provider: Provider, query: dict[str, list[str]], body: Any) -> Said:
     if not provider.take(text):
         return 200, {}, {"errcode": 45009, "errmsg": "api freq out of limit"}
     return 200, {}, {"errcode": 0, "errmsg": "ok"}
+
+
+CORPID, AGENTID, MEMBERS = "ww-corp", 1000002, ("ZhangSan", "LiSi")
+
+
+def wecom_app(provider: Provider, query: dict[str, list[str]], body: Any) -> Said:
+    """`/cgi-bin/gettoken` and `/cgi-bin/message/send`; what it takes twice within the interval shows once."""
+    if body is None:
+        if query.get("corpid") != [CORPID]:
+            return 200, {}, {"errcode": 40013, "errmsg": "invalid corpid"}
+        if query.get("corpsecret") != [SECRET]:
+            return 200, {}, {"errcode": 40001, "errmsg": "invalid credential"}
+        provider.tokens.append(f"token-{len(provider.tokens) + 1}")
+        token = provider.tokens[-1]
+        return 200, {}, {"errcode": 0, "errmsg": "ok", "access_token": token, "expires_in": 7200}
+    if query.get("access_token") != provider.tokens[-1:]:
+        return 200, {}, {"errcode": 42001, "errmsg": "access_token expired"}
+    if body["agentid"] != AGENTID:
+        return 200, {}, {"errcode": 40056, "errmsg": "invalid agentid"}
+    card = body["textcard"]
+    if body["msgtype"] != "textcard" or not (card["title"] and card["description"] and card["url"]):
+        return 200, {}, {"errcode": 40008, "errmsg": "invalid message type"}
+    if len(card["title"].encode()) > 128 or len(card["description"].encode()) > 512:
+        return 200, {}, {"errcode": 45002, "errmsg": "content size out of limit"}
+    known = [one.lower() for one in MEMBERS]
+    asked = body["touser"].split("|")
+    invalid = [one for one in asked if one.lower() not in known]
+    if len(invalid) == len(asked):
+        return 200, {}, {"errcode": 81013, "errmsg": "user & party & tag all invalid"}
+    text = json.dumps([body["touser"], card], ensure_ascii=False)
+    if body.get("enable_duplicate_check") != 1 or not 0 < body["duplicate_check_interval"] <= 14_400:
+        return 200, {}, {"errcode": 40035, "errmsg": "invalid parameter"}
+    if text not in provider.said and not provider.take(text):
+        return 200, {}, {"errcode": 45009, "errmsg": "api freq out of limit"}
+    answer = {"errcode": 0, "errmsg": "ok", "invaliduser": "|".join(invalid), "msgid": "m1"}
+    return 200, {}, answer
 
 
 def dingtalk(provider: Provider, query: dict[str, list[str]], body: Any) -> Said:

@@ -31,7 +31,7 @@ from lianxin_local.stack import (
 )
 from lianxin_local.supervise import Supervisor, end_orphans
 
-# Measured about 10 s on two idle cores for the seven processes; on busy ones their imports alone took 30 s.
+# Measured about 10 s on two idle cores for seven processes; on busy ones their imports alone took 30 s.
 SERVICE_SECONDS = 180.0
 
 
@@ -156,6 +156,8 @@ def start_services(stack: Stack, supervisor: Supervisor) -> None:
     """The services, all at once, until every process says that it is ready."""
     alive = {state.name for state in supervisor.states() if state.alive}
     require_free((name, stack.ports[name]) for name in SERVICE_PROCESSES if name not in alive)
+    if "intake.mail" not in alive:
+        require_free([("smtp", stack.ports["smtp"])])
     supervisor.start_processes(SERVICE_PROCESSES)
     began = time.monotonic()
     seconds = float(os.environ.get("LIANXIN_START_SECONDS", SERVICE_SECONDS))

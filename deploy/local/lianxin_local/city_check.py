@@ -173,8 +173,11 @@ def _policy(policy: registry.Policy, known: Ids) -> Iterator[Complaint]:
 def _staff(staff: registry.Staff, known: Ids) -> Iterator[Complaint]:
     yield from _areas(staff.areas, known)
     for role in staff.roles:
-        if role not in ("triage", "supervisor", "administrator"):
-            yield "roles", f"{role!r} is none of triage, supervisor and administrator"
+        if role not in ("triage", "supervisor", "administrator", "station"):
+            yield "roles", f"{role!r} is none of triage, supervisor, administrator and station"
+    yield from _named(known, "station", {"stations": staff.stations})
+    if ("station" in staff.roles) != bool(staff.stations):
+        yield "stations", "whoever has the role station names stations, and nobody else does"
 
 
 def _nothing(_record: Any, _known: Ids) -> Iterator[Complaint]:

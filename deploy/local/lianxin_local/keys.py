@@ -18,6 +18,7 @@ class Secrets:
     issue: str
     signin: str
     link: str
+    push: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +40,20 @@ def secrets_of(home: Home) -> Secrets:
         contact = PrivateKey.generate()
         missing["contact_private"] = base64.b64encode(bytes(contact)).decode()
         missing["contact_public"] = base64.b64encode(bytes(contact.public_key)).decode()
+    if "push" not in kept:
+        missing["push"] = push_key()
     if missing:
         kept |= missing
         write_json(home.secrets, kept)
     return Secrets(**kept)
+
+
+def push_key() -> str:
+    """A private key of P-256 (32 bytes, base64url), by which push services know a server (RFC 8292)."""
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    number = ec.generate_private_key(ec.SECP256R1()).private_numbers().private_value
+    return base64.urlsafe_b64encode(number.to_bytes(32, "big")).rstrip(b"=").decode()
 
 
 def demo_keys_of(home: Home) -> DemoKeys:

@@ -15,8 +15,11 @@ OFFSETS = {
     "notifier.api": 2,
     "metrics.api": 3,
     "intake.worker": 10,
+    "intake.mail": 14,
     "notifier.worker": 12,
     "metrics.worker": 13,
+    # Where mail comes in: SMTP, as 25 is everywhere.
+    "smtp": 25,
     "database": 17,
     "broker": 92,
     "broker.controller": 93,

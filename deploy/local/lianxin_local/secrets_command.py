@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from lianxin_local.keys import push_key
 from lianxin_local.problem import Problem, say
 
 _EMPTY = re.compile(r"^([A-Z][A-Z0-9_]*)=$")
@@ -83,4 +84,9 @@ def _cluster() -> str:
     return made
 
 
-_KINDS: dict[str, Callable[[], str]] = {"_PASSWORD": _token, "_SECRET": _token, "_CLUSTER_ID": _cluster}
+_KINDS: dict[str, Callable[[], str]] = {
+    "_PASSWORD": _token,
+    "_SECRET": _token,
+    "_CLUSTER_ID": _cluster,
+    "_PUSH_PRIVATE_KEY": push_key,
+}

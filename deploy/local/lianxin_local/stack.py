@@ -1,5 +1,6 @@
 """What makes the stack: its processes, their addresses and their environment."""
 
+import json
 import os
 import sys
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ SERVICES = ("intake", "router", "notifier", "metrics")
 SERVICE_PROCESSES = (
     "intake.api",
     "intake.worker",
+    "intake.mail",
     "router.worker",
     "notifier.api",
     "notifier.worker",
@@ -35,6 +37,8 @@ PER_PROCESS = (
     "LIANXIN_STACK",
     "LIANXIN_PROCESS",
 )
+# Where mail comes in, and the channel of the sample city behind it (docs/mail.md).
+MAIL_ADDRESSES = {"opinions@localhost": "mail"}
 # Who may know which secret.
 PRIVATE = {
     "LIANXIN_TRACKING_SECRET": ("intake",),
@@ -43,6 +47,9 @@ PRIVATE = {
     "LIANXIN_LINK_SECRET": ("intake", "notifier"),
     "LIANXIN_WEBHOOK_SECRET": ("notifier",),
     "LIANXIN_SIGNIN_SECRET": ("notifier",),
+    "LIANXIN_OIDC_CLIENT_SECRET": ("notifier",),
+    "LIANXIN_PUSH_PRIVATE_KEY": ("notifier",),
+    "LIANXIN_WECOM_APP": ("notifier",),
     "LIANXIN_ISSUE_SECRET": ("router",),
     "LIANXIN_SMTP_PASSWORD": ("notifier",),
 }
@@ -213,10 +220,13 @@ def environment(stack: Stack, process: str, known: Secrets) -> dict[str, str]:
         "LIANXIN_PUBLIC_URL": stack.url(service),
         "LIANXIN_INTAKE_URL": stack.url("intake"),
         "LIANXIN_NOTIFIER_URL": stack.url("notifier"),
+        "LIANXIN_MAIL_PORT": str(stack.ports["smtp"]),
+        "LIANXIN_MAIL_ADDRESSES": json.dumps(MAIL_ADDRESSES),
         "LIANXIN_TRACKING_SECRET": known.tracking,
         "LIANXIN_LINK_SECRET": known.link,
         "LIANXIN_WEBHOOK_SECRET": known.webhook,
         "LIANXIN_SIGNIN_SECRET": known.signin,
+        "LIANXIN_PUSH_PRIVATE_KEY": known.push,
         "LIANXIN_ISSUE_SECRET": known.issue,
         "LIANXIN_CONTACT_PUBLIC_KEY": known.contact_public,
         "LIANXIN_CONTACT_PRIVATE_KEY": known.contact_private,

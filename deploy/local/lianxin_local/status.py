@@ -50,6 +50,7 @@ def status(stack: Stack) -> dict[str, Any]:
         },
         "broker": {"kind": stack.broker, "bootstrap": stack.bootstrap},
         "database": {"url": stack.database_url},
+        "mail": {"smtp": f"127.0.0.1:{stack.ports['smtp']}"},
         "keys": {"submit": keys.submit, "staff": keys.staff},
         "pids": running,
         "counts": {

@@ -49,6 +49,7 @@ from lianxin_intake.opening import Opening
 from lianxin_intake.pages.beside import beside_routes
 from lianxin_intake.pages.offline import offline_routes
 from lianxin_intake.pages.rendering import STATIC
+from lianxin_intake.pages.reserve import reserve_routes
 from lianxin_intake.pages.slip import slip_routes
 from lianxin_intake.pages.station import station_page_routes
 from lianxin_intake.pages.tracking_page import tracking_page_routes
@@ -194,6 +195,7 @@ def _add_routes(app: IntakeApp, intake: Intake, secret: bytes, talking: Talking)
         station_page_routes(intake, secret),
         tracking_page_routes(intake),
         beside_routes(intake, secret),
+        reserve_routes(intake, secret),
         slip_routes(intake),
         offline_routes(),
         open311_routes(intake),

@@ -1,7 +1,7 @@
-"""CloudEvents 1.0 over HTTP, read: binary, structured and batched, and which opinion an event means. Pure.
+"""CloudEvents 1.0 over HTTP, read: binary, structured and batched, and what an event brings. Pure.
 
 Per the HTTP protocol binding and the JSON event format. `source` and `id` together name an event, so the
-same two are the same opinion. `time` is the moment that the sender gave the event; it counts as
+same two are the same opinion or visit. `time` is the moment that the sender gave the event; it counts as
 `occurred_at` only where the data says so itself, since that needs a scope that few keys have. `dataref` is
 a link and is never fetched.
 """
@@ -17,11 +17,13 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from lianxin_chassis.problems import ProblemError
-from lianxin_intake import opinion
+from lianxin_contracts.registry import Scope
+from lianxin_intake import opinion, visits
 from lianxin_intake.event_attributes import REQUIRED, Value, bad_event, checked, is_json
 from lianxin_intake.reading import body_too_large, require_plain, require_type
 
-TYPE = "opinion.submitted"
+# What an event may bring, and the scope that its key needs.
+SCOPES: Mapping[str, Scope] = {"opinion.submitted": "submit", visits.TYPE: visits.SCOPE}
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
 MAX_BATCH = 500  # events in one request
@@ -53,9 +55,10 @@ class CloudEvent:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What the door takes of an event: the body of an opinion as JSON bytes, the key under which it counts
-    once, and the trace that the event itself names."""
+    """What is handed in by an event: its type, the body of an opinion or a visit as JSON bytes, the key under
+    which it counts once, and the trace that the event itself names."""
 
+    type: str
     raw: bytes
     key: str
     traceparent: str | None = None
@@ -123,23 +126,36 @@ def batched(body: bytes) -> list[bytes]:
 
 
 def submission(event: CloudEvent) -> Submission:
-    """The opinion that `event` brings. Raises 422 for an event of another type, 415 for data that is no JSON
-    and 400 for none."""
-    if event.attributes["type"] != TYPE:
+    """What `event` brings. Raises 422 for an event of a type that is not in `SCOPES`, 415 for data that is no
+    JSON and 400 for none."""
+    type_ = str(event.attributes["type"])
+    if type_ not in SCOPES:
         raise ProblemError(
             422,
             "unknown_event_type",
             "Events of this type are not taken",
-            f"The type taken here is {TYPE}.",
+            "The types taken here are "
+            + " and ".join(f"{name} (scope {scope!r})" for name, scope in SCOPES.items())
+            + ".",
             field="type",
         )
     if not event.is_json:
-        raise _unsupported("The event's data is not JSON", "Send an opinion as application/json in UTF-8.")
+        raise _unsupported("The event's data is not JSON", "Send it as application/json in UTF-8.")
+    if event.data is None and "dataref" in event.attributes:
+        raise ProblemError(
+            400,
+            "dataref_not_fetched",
+            "What `dataref` points to is not fetched",
+            "Send what it holds as the event's data: nothing that a sender names is ever fetched from here. "
+            "Photos are uploaded to POST /v1/attachments, or linked as media_url.",
+            field="dataref",
+        )
     if event.data is None:
-        raise bad_event("Send the opinion as the event's data; nothing is fetched from `dataref`.", "data")
+        raise bad_event("Send the opinion or the visit as the event's data.", "data")
     source, id_ = event.attributes["source"], event.attributes["id"]
     traceparent = event.attributes.get("traceparent")
     return Submission(
+        type_,
         event.data,
         # The length keeps apart where the source ends: both parts may hold any character.
         f"cloudevent:{len(str(source))}:{source}:{id_}",

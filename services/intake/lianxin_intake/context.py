@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from lianxin_chassis.problems import ProblemError
 from lianxin_contracts import ids
-from lianxin_contracts.registry import Snapshot
+from lianxin_contracts.registry import Scope, Snapshot
 from lianxin_intake.door import Door, Prepared, Publishing
 from lianxin_intake.generation import LiveTracking
 from lianxin_intake.opening import Opening
@@ -42,14 +42,14 @@ class Intake:
     # Where the workbench is, whose pages may upload evidence; empty for nowhere.
     workbench_url: str = ""
 
-    def submitter(self, headers: Headers, *, keyed: bool = True) -> tuple[Caller, Snapshot]:
-        """Who is posting, and the city. `keyed`: the route heeds an Idempotency-Key, so a 503 hands one back.
-        Raises 401, 403 or 503."""
+    def submitter(self, headers: Headers, *scopes: Scope, keyed: bool = True) -> tuple[Caller, Snapshot]:
+        """Who is posting with one of `scopes` (`submit` where none is named), and the city. `keyed`: the
+        route heeds an Idempotency-Key, so a 503 hands one back. Raises 401, 403 or 503."""
         city = self.registry.current
         if city is None:
             raise not_loaded((idempotency_key(headers) or ids.fresh()) if keyed else None)
         caller = caller_of(headers.get("authorization"), self.registry, city)
-        require(caller, "submit")
+        require(caller, *(scopes or ("submit",)))
         return caller, city
 
     def require_rate(self, caller: Caller) -> None:

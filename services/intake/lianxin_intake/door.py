@@ -132,17 +132,30 @@ class Door:
         found = opinion.faults(body, city)
         if body.occurred_at is not None:
             found += earlier_time_faults(body.occurred_at, caller, now)
-        found += [
-            Fault("attachments", "unknown_attachment", f"No upload has the id {attachment[:80]!r}.")
-            for attachment in body.attachments
-            if not self._attachments.issued(attachment, caller.channel.id)
-        ]
+        found += self.attachment_faults(body.attachments, caller.channel.id)
         if found:
             raise invalid(found)
         if by_content:
             line = f"content:{self.digest(body)}"
         identity = self.identities.of(caller.channel.id, key, event, body.external_id, line)
         return self._prepared(body, caller.channel, identity, key, event is not None, now, traceparent)
+
+    def attachment_faults(self, attachments: Sequence[str], channel: str) -> list[Fault]:
+        """Which of `attachments` are no uploads by `channel`."""
+        return [
+            Fault("attachments", "unknown_attachment", f"No upload has the id {attachment[:80]!r}.")
+            for attachment in attachments
+            if not self._attachments.issued(attachment, channel)
+        ]
+
+    def claim(self, attachments: Sequence[str]) -> None:
+        """Something that names `attachments` was accepted: they are kept."""
+        if attachments:
+            self._attachments.claimed(attachments)
+
+    def code_of(self, channel: str, key: str) -> str:
+        """The tracking code of what `channel` may send under the Idempotency-Key `key`."""
+        return self.codes.of(self.identities.of(channel, key).opinion)
 
     def digest(self, said: Struct) -> str:
         """A keyed hash of `said` (hex): tells a repeat from another body and, to who has it, nothing else."""
@@ -176,6 +189,7 @@ class Door:
             language=body.language or opinion.DEFAULT_LANGUAGE,
             contact=self._sealer.seal(contact) if contact is not None else None,
             entry=channel.entry,
+            media_url=body.media_url,
         )
         event = Event(
             id=ids.derived(identity.opinion, SUBMITTED, digest),
@@ -215,8 +229,8 @@ class Door:
                 answers.append(conflict())
             else:
                 answers.append(failed.get(prepared.record))
-                if prepared.attachments and answers[-1] is None:
-                    self._attachments.claimed(prepared.attachments)
+                if answers[-1] is None:
+                    self.claim(prepared.attachments)
         return answers
 
     async def known(self, batch: Iterable[Prepared]) -> set[str]:
@@ -301,12 +315,12 @@ def unreadable(error: Unreadable) -> ProblemError:
     return ProblemError(400, error.code, "The body can't be read", error.message, **extra)
 
 
-def invalid(found: Sequence[Fault]) -> ProblemError:
+def invalid(found: Sequence[Fault], title: str = "The opinion can't be accepted as it is") -> ProblemError:
     """422: what is wrong with the sender's data, each with its field."""
     return ProblemError(
         422,
         found[0].code if len(found) == 1 else "invalid",
-        "The opinion can't be accepted as it is",
+        title,
         " ".join(f"{fault.field}: {fault.message}" for fault in found),
         errors=[{"field": fault.field, "code": fault.code, "message": fault.message} for fault in found],
     )

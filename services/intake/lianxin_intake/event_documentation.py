@@ -42,7 +42,7 @@ EVENTS: Extra = {
         _attribute("specversion", "1.0", "always 1.0."),
         _attribute("id", "4711", "with `ce-source` it names the event; the same two again count once."),
         _attribute("source", "https://desk.example.org/calls", "the sender, a URI or a part of one."),
-        _attribute("type", "opinion.submitted", "always opinion.submitted."),
+        _attribute("type", "opinion.submitted", "opinion.submitted, or visit.recorded."),
     ],
     "requestBody": {
         "required": True,
@@ -52,6 +52,13 @@ EVENTS: Extra = {
                 "examples": {
                     "structured mode": {
                         "value": _event("4711", data={"text": "路灯坏了", "topic": "transport.road"}),
+                    },
+                    "a visit (scope field)": {
+                        "value": _event(
+                            "4716",
+                            type="visit.recorded",
+                            data={"opinion": RECEIPT["id"], "text": "路灯已换，夜里再看一次。"},
+                        ),
                     },
                     "data as base64": {
                         "value": _event(

@@ -1,5 +1,7 @@
-"""`POST /v1/events`: opinions as CloudEvents 1.0, and the handshake that asks whether they may be sent."""
+"""`POST /v1/events`: opinions and visits as CloudEvents 1.0, and the handshake that asks whether they may be
+sent."""
 
+import asyncio
 import re
 from collections import Counter
 from typing import Any
@@ -10,15 +12,18 @@ from starlette.responses import Response
 
 from lianxin_chassis.problems import ProblemError
 from lianxin_contracts.registry import Snapshot
-from lianxin_intake import cloudevents, opinion
+from lianxin_intake import cloudevents, opinion, visits
 from lianxin_intake.cloudevents import CloudEvent
 from lianxin_intake.context import Intake, RawRoute, json_response
 from lianxin_intake.door import Prepared
 from lianxin_intake.event_attributes import bad_event
 from lianxin_intake.event_documentation import EVENTS, HANDSHAKE
 from lianxin_intake.reading import Headers, headers_of, read_body
-from lianxin_intake.results import Outcome, judged, results_of
-from lianxin_intake.rights import Caller
+from lianxin_intake.results import judged, result_of, results_of
+from lianxin_intake.rights import Caller, require
+from lianxin_intake.visits import Visit
+
+SCOPES = tuple(cloudevents.SCOPES.values())
 
 # A host's name, as the handshake of "HTTP 1.1 Web Hooks for Event Delivery" has it, and perhaps a port.
 _ORIGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9.\-]{0,252}(?::[0-9]{1,5})?")
@@ -30,8 +35,8 @@ def event_routes(intake: Intake) -> APIRouter:
 
     @routes.post("/v1/events", status_code=202, openapi_extra=EVENTS)
     async def receive(request: Request) -> Response:
-        """Hand in an opinion as a CloudEvent of type `opinion.submitted`, in binary, structured or
-        batched mode.
+        """Hand in an opinion as a CloudEvent of type `opinion.submitted` or, with a key of the scope `field`,
+        a visit to an opinion as one of type `visit.recorded`, in binary, structured or batched mode.
 
         `source` and `id` name the event: the same two again count once, so no Idempotency-Key is needed
         and none is heeded. A single event is answered like POST /v1/opinions; a batch with 200 and
@@ -39,7 +44,7 @@ def event_routes(intake: Intake) -> APIRouter:
         rate; of those beyond it each is refused with 429 and may be sent again.
         """
         headers = headers_of(request)
-        caller, city = intake.submitter(headers, keyed=False)
+        caller, city = intake.submitter(headers, *SCOPES, keyed=False)
         mode = cloudevents.mode_of(headers)
         _require_once(request)
         intake.require_rate(caller)
@@ -50,6 +55,9 @@ def event_routes(intake: Intake) -> APIRouter:
         body = await read_body(request, headers, opinion.MAX_BYTES)
         event = cloudevents.binary(headers, body) if mode == "binary" else cloudevents.structured(body)
         prepared = _prepare(intake, caller, city, headers, event)
+        if isinstance(prepared, Visit):
+            recorded = await visits.record(intake, prepared)
+            return json_response(202, recorded, {"Location": recorded["status_url"]})
         (refused,) = await intake.door.hand_in([prepared])
         if refused is not None:
             raise refused
@@ -66,7 +74,7 @@ def event_routes(intake: Intake) -> APIRouter:
         origin = headers.get("webhook-request-origin")
         if origin is None:
             return Response(status_code=204, headers=allow)
-        intake.submitter(headers, keyed=False)
+        intake.submitter(headers, *SCOPES, keyed=False)
         if _ORIGIN.fullmatch(origin) is None:
             raise ProblemError(
                 400,
@@ -92,22 +100,34 @@ def _require_once(request: Request) -> None:
             raise bad_event(f"{name[:40].decode('latin-1')} is there {count} times.")
 
 
-def _prepare(intake: Intake, caller: Caller, city: Snapshot, headers: Headers, event: CloudEvent) -> Prepared:
+def _prepare(
+    intake: Intake, caller: Caller, city: Snapshot, headers: Headers, event: CloudEvent
+) -> Prepared | Visit:
     taken = cloudevents.submission(event)
     traceparent = taken.traceparent or headers.get("traceparent")
+    if taken.type == visits.TYPE:
+        return visits.prepare(intake, taken.raw, caller, city, key=taken.key, traceparent=traceparent)
+    require(caller, cloudevents.SCOPES[taken.type])
     return intake.door.prepare(taken.raw, caller, city, event=taken.key, traceparent=traceparent)
 
 
 async def _batch(
     intake: Intake, caller: Caller, city: Snapshot, headers: Headers, body: bytes
 ) -> list[dict[str, Any]]:
-    outcomes: list[Outcome] = []
+    outcomes: list[Prepared | Visit | ProblemError] = []
     for number, event in enumerate(cloudevents.batched(body)):
 
-        def prepare(event: bytes = event, number: int = number) -> Prepared:
+        def prepare(event: bytes = event, number: int = number) -> Prepared | Visit:
             if number:  # the first is the request, which was charged before it was read
                 intake.require_rate(caller)
             return _prepare(intake, caller, city, headers, cloudevents.structured(event))
 
         outcomes.append(judged(prepare))
-    return await results_of(intake, outcomes)
+    # Visits come after the opinions, as they may be to one that the same batch brings.
+    handed_in = iter(await results_of(intake, [one for one in outcomes if not isinstance(one, Visit)]))
+    recorded = iter(
+        await asyncio.gather(
+            *(result_of(visits.record(intake, one)) for one in outcomes if isinstance(one, Visit))
+        )
+    )
+    return [next(recorded if isinstance(one, Visit) else handed_in) for one in outcomes]

@@ -16,6 +16,7 @@ from msgspec import Struct
 from lianxin_contracts.inbound import MAX_TEXT, Crs
 from lianxin_contracts.registry import Snapshot
 from lianxin_intake.contact import Contact
+from lianxin_intake.web_links import HOW, is_link
 
 T = TypeVar("T")
 
@@ -69,6 +70,7 @@ class OpinionBody(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     external_id: str | None = None
     occurred_at: datetime | None = None
     language: str | None = None
+    media_url: str | None = None
 
 
 FIELDS = tuple(field.name for field in msgspec.structs.fields(OpinionBody))
@@ -157,6 +159,8 @@ def faults(body: OpinionBody, city: Snapshot) -> list[Fault]:
         found.append(Fault("attachments", "too_many", f"At most {MAX_ATTACHMENTS} attachments."))
     if body.language is not None and _LANGUAGE.fullmatch(body.language) is None:
         found.append(Fault("language", "bad_language", "Send a language tag such as zh or en."))
+    if body.media_url is not None and not is_link(body.media_url):
+        found.append(Fault("media_url", "no_link", HOW))
     return found
 
 
@@ -167,12 +171,9 @@ def _text_faults(body: OpinionBody) -> list[Fault]:
         found.append(Fault("text", "missing", "Say what the opinion is: 1 to 10,000 characters."))
     elif len(body.text) > MAX_TEXT:
         found.append(Fault("text", "too_long", f"{len(body.text)} characters; at most {MAX_TEXT}."))
-    elif len(body.text) - len(visible) > max(_FEW_INVISIBLE, len(visible)):
-        found.append(Fault("text", "invisible_characters", "Remove zero-width and direction characters."))
-    if has_control_characters(body.text):
-        found.append(
-            Fault("text", "control_character", "Remove control characters other than tab and line break.")
-        )
+    else:
+        found += _invisible_faults(body.text)
+    found += _control_faults(body.text)
     for name, value, longest in (
         ("title", body.title, MAX_TITLE),
         ("address", body.address, MAX_ADDRESS),
@@ -181,6 +182,24 @@ def _text_faults(body: OpinionBody) -> list[Fault]:
         if value is not None:
             found += _line_faults(name, value, longest)
     return found
+
+
+def character_faults(text: str) -> list[Fault]:
+    """What is wrong with the characters of a text of many lines."""
+    return [*_invisible_faults(text), *_control_faults(text)]
+
+
+def _invisible_faults(text: str) -> list[Fault]:
+    visible = len(_INVISIBLE.sub("", text))
+    if len(text) - visible <= max(_FEW_INVISIBLE, visible):
+        return []
+    return [Fault("text", "invisible_characters", "Remove zero-width and direction characters.")]
+
+
+def _control_faults(text: str) -> list[Fault]:
+    if not has_control_characters(text):
+        return []
+    return [Fault("text", "control_character", "Remove control characters other than tab and line break.")]
 
 
 def _line_faults(name: str, value: str, longest: int) -> list[Fault]:

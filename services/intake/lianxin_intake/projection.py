@@ -201,10 +201,16 @@ def _step(event: Event) -> Step | None:
     return Step(at=event.time, type=event.type, words=words, values=values_of(data), photos=photos)
 
 
+def _visitor(data: decided.Visited) -> dict[str, str]:
+    who = {data.actor.kind: data.actor.id} if data.actor.kind in ("deputy", "channel") else {}
+    return who | {"visited": data.visited_at.isoformat()}
+
+
 _SPEAKING = (decided.Submitted, decided.Answered, decided.Resolved, decided.Rated, decided.Published)
 _PHOTOS: Mapping[type[Struct], Callable[[Any], tuple[str, ...]]] = {
     decided.Submitted: lambda data: data.attachments,
     decided.Progressed: lambda data: data.evidence,
+    decided.Visited: lambda data: data.evidence,
     decided.Resolved: lambda data: data.evidence,
 }
 _SHOWN: Mapping[type[Struct], Callable[[Any], dict[str, str]]] = {
@@ -214,6 +220,7 @@ _SHOWN: Mapping[type[Struct], Callable[[Any], dict[str, str]]] = {
     decided.Accepted: lambda data: _deputy(data.actor),
     decided.Answered: lambda data: _deputy(data.actor),
     decided.Progressed: lambda data: _deputy(data.actor),
+    decided.Visited: _visitor,
     decided.HandedOver: lambda data: {"department": data.department},
     decided.Transferred: lambda data: {"deputy": data.to},
     decided.Returned: lambda _: {},

@@ -1,9 +1,9 @@
 """What comes of a request that holds many opinions: one result for each, whatever ails the others."""
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from itertools import repeat
-from typing import Any
+from typing import Any, TypeVar
 
 from lianxin_chassis.logs import get_logger
 from lianxin_chassis.problems import ProblemError
@@ -13,9 +13,10 @@ from lianxin_intake.door import Prepared
 log = get_logger(__name__)
 
 Outcome = Prepared | ProblemError
+T = TypeVar("T")
 
 
-def judged(prepare: Callable[[], Prepared]) -> Outcome:
+def judged(prepare: Callable[[], T]) -> T | ProblemError:
     """What `prepare` returns, or why it refused. What nobody expected is logged and becomes a 500: one
     opinion never takes its neighbours with it."""
     try:
@@ -34,11 +35,25 @@ async def results_of(intake: Intake, outcomes: Sequence[Outcome]) -> list[dict[s
     for outcome in outcomes:
         refused = next(answers) if isinstance(outcome, Prepared) else outcome
         if refused is not None:
-            results.append({"status": refused.status, "problem": _problem_body(refused)})
+            results.append(_refused(refused))
         else:
             assert isinstance(outcome, Prepared)
             results.append({"status": 202, **intake.receipt(outcome)})
     return results
+
+
+async def result_of(doing: Awaitable[dict[str, Any]]) -> dict[str, Any]:
+    """`status` 202 and the receipt that `doing` gives, or its `problem`."""
+    try:
+        return {"status": 202, **await doing}
+    except ProblemError as error:
+        return _refused(error)
+    except Exception as error:  # noqa: BLE001 - logged; whatever it is, it is this one's alone
+        return _refused(_unexpected(error))
+
+
+def _refused(error: ProblemError) -> dict[str, Any]:
+    return {"status": error.status, "problem": _problem_body(error)}
 
 
 async def _answers(intake: Intake, prepared: Sequence[Prepared]) -> Iterator[ProblemError | None]:

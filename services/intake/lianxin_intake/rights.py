@@ -83,14 +83,14 @@ def caller_with(hash_: str, registry: Registry, city: Snapshot) -> Caller:
     return Caller(channel, frozenset(key.scopes), key.id)
 
 
-def require(caller: Caller, scope: Scope) -> None:
-    """Raises 403 where the key lacks `scope`."""
-    if not caller.may(scope):
+def require(caller: Caller, *scopes: Scope) -> None:
+    """Raises 403 where the key has none of `scopes`."""
+    if not any(caller.may(scope) for scope in scopes):
         raise ProblemError(
             403,
             "scope_missing",
             "This key may not do that",
-            f"It needs the scope {scope!r}. Ask the operator for a key that has it.",
+            f"It needs the scope {' or '.join(map(repr, scopes))}. Ask the operator for a key that has it.",
         )
 
 

@@ -17,6 +17,7 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
     "opinion.accepted": ("{deputy}已接办。", "{deputy} has taken it on."),
     "opinion.answered": ("{deputy}作了答复。", "{deputy} has answered."),
     "opinion.progressed": ("{deputy}正在办理。", "{deputy} is working on it."),
+    "opinion.visited": ("{deputy}于{visited}到现场走访。", "{deputy} went to see it on {visited}."),
     "opinion.handed_over": ("已转交{department}办理。", "{department} was asked to act."),
     "opinion.transferred": ("已转给{deputy}。", "Passed on to {deputy}."),
     "opinion.returned": ("已退回重新分派。", "Returned, to be assigned anew."),
@@ -50,6 +51,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "how.erased": ("内容已删除", "erased"),
 }
 _SOMEBODY = ("代表", "the deputy")
+_SOME_SYSTEM = ("工作人员", "a member of staff")
 
 
 def language_of(accept_language: str | None, own: str = "zh") -> Language:
@@ -73,7 +75,10 @@ def sentence(step: Step, language: Language, city: Snapshot | None) -> str:
         if name == "department":
             known = city.departments.get(value) if city is not None else None
             shown[name] = known.name if known is not None else value
-        elif name == "until":
+        elif name == "channel":
+            system = city.channels.get(value) if city is not None else None
+            shown["deputy"] = system.name if system is not None else _SOME_SYSTEM[pick]
+        elif name in ("until", "visited"):
             shown[name] = _civil_day(value, city)
         elif name != "deputy":
             words = _WORDS.get(f"{name}.{value}")

@@ -8,21 +8,21 @@ projection dropped rebuilds it in the same way before it does anything else.
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TypeVar
 
 from lianxin_chassis import logs, topics
 from lianxin_chassis.consumer import Consumer
 from lianxin_chassis.counting import keep_counting
 from lianxin_chassis.database import Database, close_database, open_database
-from lianxin_chassis.generations import Generations, committed, group_name, run_rebuild
+from lianxin_chassis.generations import Generations, group_name, run_rebuild
 from lianxin_chassis.marks import BUILT
 from lianxin_chassis.metric_names import COUNTED_OPINIONS
 from lianxin_chassis.parking import ParkingLot
 from lianxin_chassis.patience import patiently
 from lianxin_chassis.process import Worker, tell, work_or_rebuild
 from lianxin_chassis.publisher import Publisher
+from lianxin_chassis.wholeness import until_replaced, whole_store
 from lianxin_intake.building import TOPICS, Builder
-from lianxin_intake.generation import KEEP_OLD_S, POLL_S, PROJECTION
+from lianxin_intake.generation import KEEP_OLD_S, PROJECTION
 from lianxin_intake.photos.dropping import drop_unnamed
 from lianxin_intake.photos.store import PhotoStore
 from lianxin_intake.settings import IntakeSettings
@@ -30,8 +30,6 @@ from lianxin_intake.store import BASES, TrackingStore
 from lianxin_intake.tracking import TrackingCodes
 
 log = logs.get_logger(__name__)
-
-T = TypeVar("T")
 
 
 @asynccontextmanager
@@ -49,7 +47,7 @@ async def start(settings: IntakeSettings) -> AsyncIterator[Worker]:
         yield Worker(
             consumers=[consumer],
             tasks=[
-                lambda: _until_replaced(generations, store),
+                lambda: until_replaced(generations, live, lambda: _lost(store)),
                 lambda: keep_counting(lambda: _count(store)),
                 lambda: _drop_old(generations, live),
                 lambda: drop_unnamed(photos),
@@ -96,29 +94,20 @@ async def _build(
 async def _whole_store(
     settings: IntakeSettings, db: Database, publisher: Publisher, generations: Generations
 ) -> TrackingStore:
-    """The live generation, built again first where something of it was dropped or has an older shape."""
-    while True:
-        store = _store(settings, db, await generations.live())
-        if await _is_whole(settings, store):
-            return store
-        log.warning(
-            "the tracking projection is not whole or of an older shape, and is rebuilt",
-            generation=store.generation,
-        )
+    async def make() -> TrackingStore:
+        return _store(settings, db, await generations.live())
+
+    async def built(store: TrackingStore) -> bool:
+        return await store.state() == BUILT and await store.has_shape()
+
+    async def build() -> None:
         await _build(settings, db, publisher, log.info, linger_s=0)
 
+    return await whole_store(settings, TOPICS, make, built, build)
 
-async def _is_whole(settings: IntakeSettings, store: TrackingStore) -> bool:
-    """True when everything was built in the present shape and nothing dropped; where there is nothing to
-    build from, it is built now."""
-    if await store.state() == BUILT and await store.has_shape():
-        return True
-    offsets = await committed(settings, group_name(settings.service, store.generation), TOPICS)
-    if any(end > 0 for _, _, end in offsets.values()):
-        return False
-    await store.prepare()
-    await store.finish()
-    return True
+
+async def _lost(store: TrackingStore) -> bool:
+    return await store.state() is None
 
 
 @asynccontextmanager
@@ -150,19 +139,6 @@ def _consumer(
         parking=ParkingLot(db),
         publisher=publisher,
     )
-
-
-async def _until_replaced(generations: Generations, store: TrackingStore) -> None:
-    """Return, and so end the worker, when another generation is live or a collection was dropped."""
-    while True:
-        await asyncio.sleep(POLL_S)
-        live = await patiently(generations.live)
-        if live != store.generation:
-            log.info("the projection was rebuilt", was=store.generation, now=live)
-            return
-        if await patiently(store.state) is None:
-            log.error("a collection was dropped; starting anew, to rebuild", generation=live)
-            return
 
 
 async def _count(store: TrackingStore) -> None:

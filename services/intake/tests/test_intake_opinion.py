@@ -137,3 +137,24 @@ def test_a_time_before_computers_kept_any_is_a_fault_and_no_error(text: str) -> 
 
 def test_a_time_needs_its_zone() -> None:
     assert opinion.time_faults(NOW.replace(tzinfo=None), NOW, any_age=True)[0].code == "no_zone"
+
+
+@pytest.mark.parametrize(
+    "link", ["https://x.example/a.jpg", "HTTP://x.example", "https://例子.example/图?a=1#b"]
+)
+def test_a_media_url_is_a_web_address(link: str) -> None:
+    assert opinion.faults(OpinionBody(text="a", media_url=link), CITY) == []
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "", "javascript:alert(1)", "file:///etc/passwd", "data:text/html,x", "https://", "http://[",
+        "https://a b", "https://user@x.example", "https://bank.example:443@x.example", "//x.example",
+        "https://x.example:port", "https://x.example/\u202egpj.exe", 'https://x.example/"onclick=',
+        "https://x.example/" + "a" * 2_000,
+    ],
+)  # fmt: skip
+def test_a_media_url_that_is_no_plain_web_address_is_refused(link: str) -> None:
+    found = opinion.faults(OpinionBody(text="a", media_url=link), CITY)
+    assert [(fault.field, fault.code) for fault in found] == [("media_url", "no_link")]

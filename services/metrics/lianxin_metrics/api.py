@@ -5,7 +5,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI, Query, Request, Response
@@ -19,6 +19,7 @@ from lianxin_chassis.health import health_routes
 from lianxin_chassis.outages import outage
 from lianxin_chassis.problems import ProblemError
 from lianxin_chassis.process import run_api
+from lianxin_metrics.answering import DEFINITIONS, REPORT, example
 from lianxin_metrics.definitions import BASES, FIGURES, VERSION, Definition
 from lianxin_metrics.exported import METRICS, metric_name
 from lianxin_metrics.exporter import Exporter, Refresher
@@ -35,6 +36,11 @@ _DEFINITION_COLUMNS = (
     "id", "metric", "version", "kind", "basis", "unit", "scale", "zh", "en", "formula_zh", "formula_en",
     "source",
 )  # fmt: skip
+
+
+Day = Annotated[str | None, Query(openapi_examples=example("2026-11-23"))]
+AsOf = Annotated[str | None, Query(openapi_examples=example("2026-11-24"))]
+Format = Annotated[str | None, Query(description="`json` or `csv`; wins over the Accept header")]
 
 
 class Reports:
@@ -130,64 +136,64 @@ def _add_routes(app: FastAPI) -> None:
         found: Reports = request.app.state.reports
         return found
 
-    @app.get("/v1/reports/day")
+    @app.get("/v1/reports/day", responses=REPORT)
     async def day(
         request: Request,
-        date: str | None = None,
-        as_of: str | None = None,
-        format: str | None = None,  # noqa: A002
+        date: Day = None,
+        as_of: AsOf = None,
+        format: Format = None,  # noqa: A002
     ) -> Response:
         """The report of one day, `date=2026-11-23`; by default the day of the newest event."""
         return _answer(request, format, await reports(request).of_period("day", date, None, as_of))
 
-    @app.get("/v1/reports/month")
+    @app.get("/v1/reports/month", responses=REPORT)
     async def month(
         request: Request,
-        month: str | None = None,
-        date: str | None = None,
-        as_of: str | None = None,
-        format: str | None = None,  # noqa: A002
+        month: Annotated[str | None, Query(openapi_examples=example("2026-11"))] = None,
+        date: Day = None,
+        as_of: AsOf = None,
+        format: Format = None,  # noqa: A002
     ) -> Response:
         """The report of one month, `month=2026-11`, or the one of a `date`."""
         return _answer(request, format, await reports(request).of_period("month", month, date, as_of))
 
-    @app.get("/v1/reports/quarter")
+    @app.get("/v1/reports/quarter", responses=REPORT)
     async def quarter(
         request: Request,
-        quarter: str | None = None,
-        date: str | None = None,
-        as_of: str | None = None,
-        format: str | None = None,  # noqa: A002
+        quarter: Annotated[str | None, Query(openapi_examples=example("2026-Q4"))] = None,
+        date: Day = None,
+        as_of: AsOf = None,
+        format: Format = None,  # noqa: A002
     ) -> Response:
         """The report of one quarter, `quarter=2026-Q4`, or the one of a `date`."""
         return _answer(request, format, await reports(request).of_period("quarter", quarter, date, as_of))
 
-    @app.get("/v1/reports/year")
+    @app.get("/v1/reports/year", responses=REPORT)
     async def year(
         request: Request,
-        year: str | None = None,
-        date: str | None = None,
-        as_of: str | None = None,
-        format: str | None = None,  # noqa: A002
+        year: Annotated[str | None, Query(openapi_examples=example("2026"))] = None,
+        date: Day = None,
+        as_of: AsOf = None,
+        format: Format = None,  # noqa: A002
     ) -> Response:
         """The report of one year, `year=2026`, or the one of a `date`."""
         return _answer(request, format, await reports(request).of_period("year", year, date, as_of))
 
-    @app.get("/v1/reports/closure")
+    @app.get("/v1/reports/closure", responses=REPORT)
     async def closure(
         request: Request,
-        start: str = Query(alias="from"),
-        end: str = Query(alias="to"),
+        start: Annotated[str, Query(alias="from", openapi_examples=example("2026-11-01"))],
+        end: Annotated[str, Query(alias="to", openapi_examples=example("2026-12-01T00:00:00+08:00"))],
         by: By | None = None,
-        as_of: str | None = None,
-        format: str | None = None,  # noqa: A002
+        as_of: AsOf = None,
+        format: Format = None,  # noqa: A002
     ) -> Response:
         """How long cases took that were resolved or closed from `from` (inclusive) to `to` (exclusive):
         dates or RFC 3339 times."""
         return _answer(request, format, await reports(request).of_closure(start, end, by, as_of))
 
-    @app.get("/v1/definitions")
-    async def definitions(request: Request, format: str | None = None) -> Response:  # noqa: A002
+    @app.get("/v1/definitions", responses=DEFINITIONS)
+    async def definitions(request: Request, format: Format = None) -> Response:  # noqa: A002
         """What every figure means, with its version."""
         figures = [_defined(definition) for definition in FIGURES]
         metrics = [_defined(definition) | {"metric": metric_name(definition)} for definition in METRICS]

@@ -9,20 +9,20 @@ worker that finds its facts dropped rebuilds them in the same way, and exports n
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TypeVar
 
 from prometheus_client import REGISTRY
 
 from lianxin_chassis import logs, topics
 from lianxin_chassis.consumer import Consumer, Message, Outage
 from lianxin_chassis.database import Database, close_database, open_database
-from lianxin_chassis.generations import Generations, committed, group_name, run_rebuild
+from lianxin_chassis.generations import Generations, group_name, run_rebuild
 from lianxin_chassis.marks import BUILT
 from lianxin_chassis.parking import ParkingLot
 from lianxin_chassis.patience import patiently
 from lianxin_chassis.process import Worker, tell, work_or_rebuild
 from lianxin_chassis.publisher import Publisher
 from lianxin_chassis.registry import RegistryFollower
+from lianxin_chassis.wholeness import until_replaced, whole_store
 from lianxin_contracts.topics import DELIVERIES, LIFECYCLE
 from lianxin_metrics.counting import Counting
 from lianxin_metrics.exporter import Exporter, Refresher
@@ -32,11 +32,8 @@ from lianxin_metrics.store import COLLECTIONS, PROJECTION, FactStore
 log = logs.get_logger(__name__)
 
 TOPICS = (LIFECYCLE, DELIVERIES)
-POLL_S = 1.0
 # How long a generation that was replaced and overtaken stays for reports under way, seconds.
 KEEP_OLD_S = 60.0
-
-T = TypeVar("T")
 
 
 @asynccontextmanager
@@ -62,7 +59,7 @@ async def start(settings: MetricsSettings) -> AsyncIterator[Worker]:
                 followers=[registry],
                 tasks=[
                     refresher.run,
-                    lambda: _until_replaced(generations, store),
+                    lambda: until_replaced(generations, live, lambda: _lost(store)),
                     lambda: _drop_old(generations, refresher, live),
                 ],
                 checks={"consumer": consumer.check, "figures": exporter.check},
@@ -165,39 +162,20 @@ def _consumer(
 async def _whole_store(
     settings: MetricsSettings, db: Database, publisher: Publisher, generations: Generations
 ) -> FactStore:
-    """The live generation, built again first where something of it was dropped."""
-    while True:
-        store = FactStore(db, await generations.live())
-        if await _is_whole(settings, store):
-            return store
-        log.warning("the facts are not whole and are rebuilt", generation=store.generation)
+    async def make() -> FactStore:
+        return FactStore(db, await generations.live())
+
+    async def built(store: FactStore) -> bool:
+        return await store.state() == BUILT
+
+    async def build() -> None:
         await _build(settings, db, publisher, log.info, linger_s=0)
 
-
-async def _is_whole(settings: MetricsSettings, store: FactStore) -> bool:
-    """True when everything was built and nothing dropped; where there is nothing to build from, it is built
-    now."""
-    if await store.state() == BUILT:
-        return True
-    offsets = await committed(settings, group_name(settings.service, store.generation), TOPICS)
-    if any(end > 0 for _, _, end in offsets.values()):
-        return False
-    await store.prepare()
-    await store.finish()
-    return True
+    return await whole_store(settings, TOPICS, make, built, build)
 
 
-async def _until_replaced(generations: Generations, store: FactStore) -> None:
-    """Return, and so end the worker, when another generation is live or a collection was dropped."""
-    while True:
-        await asyncio.sleep(POLL_S)
-        live = await patiently(generations.live)
-        if live != store.generation:
-            log.info("the projection was rebuilt", was=store.generation, now=live)
-            return
-        if await patiently(store.state) is None:
-            log.error("a collection was dropped; starting anew, to rebuild", generation=live)
-            return
+async def _lost(store: FactStore) -> bool:
+    return await store.state() is None
 
 
 async def _drop_old(generations: Generations, refresher: Refresher, live: int) -> None:

@@ -13,8 +13,11 @@ from lianxin_contracts.envelope import Event, OutRecord, milliseconds, to_record
 from lianxin_contracts.inbound import Moment
 from lianxin_notifier.inbox import Alert
 
-Outside = Literal["mail", "webhook", "wecom", "dingtalk", "feishu", "sms"]
-OUTSIDE: tuple[Outside, ...] = ("mail", "webhook", "wecom", "dingtalk", "feishu", "sms")
+Outside = Literal["mail", "webhook", "push", "wecom", "wecom_app", "dingtalk", "feishu", "sms"]
+OUTSIDE: tuple[Outside, ...] = (
+    "mail", "webhook", "push", "wecom", "wecom_app", "dingtalk", "feishu", "sms",
+)  # fmt: skip
+PUSH = "push"  # the one channel without a target: whatever browsers the receiver has chosen
 INBOX = "inbox"
 _OUTSIDE: dict[str, Outside] = {kind: kind for kind in OUTSIDE}
 
@@ -76,11 +79,20 @@ def addresses(channels: Iterable[str]) -> tuple[Address, ...]:
     found: list[Address] = []
     for channel in channels:
         kind, _, target = channel.partition(":")
-        if kind not in _OUTSIDE or not target:
+        if kind not in _OUTSIDE or bool(target) == (kind == PUSH):
+            continue
+        if kind == PUSH and any(other.kind == PUSH for other in found):
             continue
         same = sum(1 for other in found if other.kind == kind)
         found.append(Address(_OUTSIDE[kind], kind if not same else f"{kind}.{same + 1}", target))
     return tuple(found)
+
+
+def with_browsers(channels: Iterable[str]) -> tuple[str, ...]:
+    """The channels of somebody who takes alerts in a browser: that comes first, unless they have a place for
+    it. Whoever pressed the button meant it."""
+    known = tuple(channels)
+    return known if any(one.partition(":")[0] == PUSH for one in known) else (PUSH, *known)
 
 
 def due_for(alert: Alert, address: Address) -> Due:

@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
-import msgspec
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 from pymongo.errors import PyMongoError
@@ -30,18 +29,22 @@ from lianxin_chassis.process import run_api
 from lianxin_chassis.publisher import Publisher
 from lianxin_chassis.registry import RegistryFollower
 from lianxin_contracts import topics
-from lianxin_notifier.actions import ActionRequest
+from lianxin_notifier.channels import vapid_of
 from lianxin_notifier.contact import ContactOpener
 from lianxin_notifier.context import Notifier
+from lianxin_notifier.device_store import DeviceStore
+from lianxin_notifier.documentation import complete
 from lianxin_notifier.idempotency import IdempotencyKeys
 from lianxin_notifier.ledger import NumberLedger
 from lianxin_notifier.live_store import LiveStore
+from lianxin_notifier.oidc.assembly import open_provider
 from lianxin_notifier.pages.photos import PhotoLinks
 from lianxin_notifier.pages.rendering import STATIC
 from lianxin_notifier.pages.routes import page_routes
 from lianxin_notifier.routes_actions import action_routes
 from lianxin_notifier.routes_cases import case_routes
 from lianxin_notifier.routes_inbox import inbox_routes
+from lianxin_notifier.routes_push import push_routes
 from lianxin_notifier.routes_signins import signin_routes
 from lianxin_notifier.sessions import Sessions
 from lianxin_notifier.settings import NotifierSettings
@@ -61,6 +64,7 @@ def create_app(settings: NotifierSettings) -> FastAPI:
     """The application; broker and database are reached when it starts, and neither has to be there."""
     private_key = settings.contact_private_key.get_secret_value()
     opener = ContactOpener(private_key) if private_key else None
+    vapid = vapid_of(settings)
     registry = RegistryFollower(settings)
     publisher = Publisher(settings)
     followers: list[Follower] = []
@@ -78,7 +82,9 @@ def create_app(settings: NotifierSettings) -> FastAPI:
         deliveries = Follower(settings, [topics.DELIVERIES], hub.apply, from_end=True)
         followers.append(deliveries)
         sessions = Sessions(db)
+        devices = DeviceStore(db)
         uses = KeyUses(db)
+        oidc, oidc_http = open_provider(settings, secret, url, sessions, registry)
         notifier = Notifier(
             registry=NotedKeys(registry, uses),
             publisher=publisher,
@@ -94,8 +100,14 @@ def create_app(settings: NotifierSettings) -> FastAPI:
             signins=SignIns(secret, url, sessions, registry, timedelta(days=settings.signin_days)),
             link_valid_s=settings.asked_link_minutes * 60,
             photos=PhotoLinks(settings.link_secret.get_secret_value().encode(), settings.intake_url),
+            devices=devices,
+            push_key=vapid.public if vapid else None,
+            oidc=oidc,
         )
-        groups = [routes(notifier) for routes in (inbox_routes, action_routes, case_routes, signin_routes)]
+        groups = [
+            routes(notifier)
+            for routes in (inbox_routes, action_routes, case_routes, signin_routes, push_routes)
+        ]
         groups += page_routes(notifier, settings)
         for group in groups:
             app.include_router(group)
@@ -108,6 +120,7 @@ def create_app(settings: NotifierSettings) -> FastAPI:
             essential(live.follow(), "generation"),
             essential(patiently(keys.prepare), "indexes"),
             essential(patiently(sessions.prepare), "sign-in indexes"),
+            essential(patiently(devices.prepare), "device indexes"),
             essential(uses.run(), "uses of keys"),
         ]
         try:
@@ -119,9 +132,16 @@ def create_app(settings: NotifierSettings) -> FastAPI:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
             await publisher.stop()
+            await oidc_http.aclose()
             await close_database(db)
 
-    app = FastAPI(title="Lianxin notifier 连心·交办", description=DESCRIPTION, version="1", lifespan=lifespan)
+    app = FastAPI(
+        title="Lianxin notifier 连心·交办",
+        description=DESCRIPTION,
+        version="1",
+        lifespan=lifespan,
+        redirect_slashes=False,  # such a redirect names whatever host the caller said
+    )
     problems.install(app)
     _answer_outages(app)
     app.include_router(
@@ -157,16 +177,11 @@ def _answer_outages(app: FastAPI) -> None:
 
 
 def _document(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document, with the bodies that FastAPI does not parse."""
+    """The OpenAPI document, with what FastAPI does not see."""
     if app.openapi_schema is None:
-        document = get_openapi(
-            title=app.title, version=app.version, description=app.description, routes=app.routes
+        app.openapi_schema = complete(
+            get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         )
-        (_,), found = msgspec.json.schema_components(
-            [ActionRequest], ref_template="#/components/schemas/{name}"
-        )
-        document.setdefault("components", {}).setdefault("schemas", {}).update(found)
-        app.openapi_schema = document
     return app.openapi_schema
 
 

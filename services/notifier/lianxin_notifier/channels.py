@@ -7,10 +7,13 @@ from lianxin_contracts import ids
 from lianxin_contracts.registry import Snapshot
 from lianxin_notifier.alerts import OUTSIDE, Due, Outside
 from lianxin_notifier.channel_mail import MailServer, MailSlot
+from lianxin_notifier.channel_push import PushServices, PushSlot
 from lianxin_notifier.channel_robot import ROBOTS, RobotSlot, robots_of
 from lianxin_notifier.channel_sms import SmsSlot, gateway_of
 from lianxin_notifier.channel_webhook import WebhookSettings, WebhookSlot
+from lianxin_notifier.channel_wecom_app import Tokens, WecomAppSlot, application_of
 from lianxin_notifier.delivery_store import DeliveryStore
+from lianxin_notifier.device_store import DeviceStore
 from lianxin_notifier.posting import Allowed, Poster
 from lianxin_notifier.projector import Publishes
 from lianxin_notifier.protection import Guard
@@ -18,12 +21,18 @@ from lianxin_notifier.retrying import RetryPolicy
 from lianxin_notifier.sender import Sender, Slot, Timing
 from lianxin_notifier.settings import NotifierSettings
 from lianxin_notifier.signin_links import SignInLinks
+from lianxin_notifier.web_push import Vapid
 
 City = Callable[[], Snapshot | None]
 
 
 def senders_of(
-    settings: NotifierSettings, store: DeliveryStore, publisher: Publishes, city: City
+    settings: NotifierSettings,
+    store: DeliveryStore,
+    publisher: Publishes,
+    city: City,
+    devices: DeviceStore,
+    workers: Callable[[], int],
 ) -> Sequence[Sender]:
     """One sender for each outside channel; what is not set up has no slots. Raises ValueError where robots or
     gateway are described wrongly."""
@@ -31,26 +40,48 @@ def senders_of(
         settings.delivery_lease_s,
         RetryPolicy(settings.retry_first_s, settings.retry_longest_s, settings.attempts_limit),
     )
-    slots = slots_of(settings, city)
+    slots = slots_of(settings, city, devices)
     return [
-        Sender(kind, slots.get(kind, ()), store, publisher, timing, _guard(kind, settings))
+        Sender(kind, slots.get(kind, ()), store, publisher, timing, _guard(kind, settings, workers))
         for kind in OUTSIDE
     ]
 
 
-def slots_of(settings: NotifierSettings, city: City) -> Mapping[Outside, Sequence[Slot]]:
+def slots_of(
+    settings: NotifierSettings, city: City, devices: DeviceStore
+) -> Mapping[Outside, Sequence[Slot]]:
     """The connections of every channel that is set up."""
-    return {"mail": _mail(settings, city), "webhook": _webhook(settings), **_by_http(settings, city)}
+    return {
+        "mail": _mail(settings, city),
+        "webhook": _webhook(settings),
+        "push": _push(settings, city, devices),
+        "wecom_app": _wecom_app(settings, city),
+        **_by_http(settings, city),
+    }
 
 
-def _guard(kind: Outside, settings: NotifierSettings) -> Guard:
+def vapid_of(settings: NotifierSettings) -> Vapid | None:
+    """This server's name towards push services; None where web push is not set up. Raises ValueError for a
+    key that is none."""
+    key = settings.push_private_key.get_secret_value()
+    if not key:
+        return None
+    own_page = settings.public_url if settings.public_url.startswith("https:") else ""
+    # RFC 8292 2.1: a mailto: or an https: address.
+    return Vapid(key, settings.push_contact or own_page or f"mailto:{settings.smtp_from}")
+
+
+def _guard(kind: Outside, settings: NotifierSettings, workers: Callable[[], int]) -> Guard:
     per_minute: dict[Outside, int] = {
         "mail": settings.mail_per_minute,
         "sms": settings.sms_per_minute,
         "webhook": 0,
+        "push": 0,
+        "wecom_app": settings.wecom_app_per_minute,
     }
     rest = timedelta(seconds=settings.breaker_rest_s)
-    return Guard(kind, settings.breaker_failures, rest, per_minute.get(kind, settings.robot_per_minute))
+    most = per_minute.get(kind, settings.robot_per_minute)
+    return Guard(kind, settings.breaker_failures, rest, most, workers)
 
 
 def _mail(settings: NotifierSettings, city: City) -> Sequence[Slot]:
@@ -76,6 +107,31 @@ def _webhook(settings: NotifierSettings) -> Sequence[Slot]:
         return ()
     how = WebhookSettings(secret.encode(), Allowed(settings.webhook_allow), settings.attempt_deadline_s)
     return [WebhookSlot(how) for _ in range(settings.webhook_connections)]
+
+
+def _push(settings: NotifierSettings, city: City, devices: DeviceStore) -> Sequence[Slot]:
+    vapid = vapid_of(settings)
+    if vapid is None:
+        return ()
+    services = PushServices(settings.breaker_failures, timedelta(seconds=settings.breaker_rest_s))
+    allowed, deadline_s = Allowed(settings.webhook_allow), settings.attempt_deadline_s
+    return [
+        PushSlot(vapid, devices, services, Poster(allowed, deadline_s), city, settings.public_url)
+        for _ in range(settings.push_connections)
+    ]
+
+
+def _wecom_app(settings: NotifierSettings, city: City) -> Sequence[Slot]:
+    application = application_of(settings.wecom_app.get_secret_value())
+    if application is None:
+        return ()
+    # A token and a message, each of which may be asked for twice, are one attempt.
+    allowed, deadline_s = Allowed(settings.webhook_allow), settings.attempt_deadline_s / 4
+    tokens = Tokens(application, Poster(allowed, deadline_s))
+    return [
+        WecomAppSlot(application, tokens, Poster(allowed, deadline_s), city, settings.public_url)
+        for _ in range(settings.robot_connections)
+    ]
 
 
 def _by_http(settings: NotifierSettings, city: City) -> dict[Outside, Sequence[Slot]]:

@@ -11,9 +11,11 @@ from fastapi import Request, Response
 from lianxin_chassis.problems import ProblemError
 from lianxin_contracts.registry import Scope
 from lianxin_notifier.contact import ContactOpener
+from lianxin_notifier.device_store import DeviceStore
 from lianxin_notifier.idempotency import IdempotencyKeys
 from lianxin_notifier.ledger import NumberLedger
 from lianxin_notifier.live_store import LiveStore
+from lianxin_notifier.oidc.provider import OidcProvider
 from lianxin_notifier.pages.photos import PhotoLinks
 from lianxin_notifier.projector import Publishes
 from lianxin_notifier.rights import Caller, Registry, caller_of
@@ -24,7 +26,8 @@ from lianxin_notifier.streams import AlertHub
 
 @dataclass(frozen=True, slots=True)
 class Notifier:
-    """The parts of one API process. `opener` is None where no private key was given."""
+    """The parts of one API process. `opener` is None where no private key was given, `push_key` where web
+    push is not set up, `oidc` where the city has no identity service of its own."""
 
     registry: Registry
     publisher: Publishes
@@ -40,6 +43,9 @@ class Notifier:
     signins: SignIns
     link_valid_s: float
     photos: PhotoLinks
+    devices: DeviceStore
+    push_key: str | None
+    oidc: OidcProvider | None = None
 
     async def caller(self, request: Request, *scopes: Scope, writing: bool = False) -> Caller:
         """Who is asking: a channel by its key, else whoever is signed in. `writing`: a call by cookie must
@@ -59,7 +65,7 @@ def json_response(status: int, body: Any, headers: dict[str, str] | None = None)
         msgspec.json.encode(body),
         status_code=status,
         media_type="application/json",
-        headers={"Cache-Control": "no-store", **(headers or {})},
+        headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **(headers or {})},
     )
 
 

@@ -25,3 +25,9 @@ RESTING = Gauge(
     "Open breakers on this worker, by channel: after many errors in a row it is tried now and then only",
     ["channel"],
 )
+OIDC_FAULTS = Counter(
+    "lianxin_oidc_faults_total",
+    "Faults of the identity service by step: discovery, keys, token, userinfo; refused and logout: a"
+    " token that is not believed",
+    ["step"],
+)

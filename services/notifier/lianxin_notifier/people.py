@@ -6,16 +6,22 @@ from typing import Literal
 from lianxin_contracts.inbound import Actor
 from lianxin_contracts.registry import Snapshot
 
-Role = Literal["deputy", "staff", "supervisor", "administrator"]
+Role = Literal["deputy", "station", "staff", "supervisor", "administrator"]
 
 # What the registry calls the roles of its staff.
-_ROLES: dict[str, Role] = {"triage": "staff", "supervisor": "supervisor", "administrator": "administrator"}
+_ROLES: dict[str, Role] = {
+    "triage": "staff",
+    "supervisor": "supervisor",
+    "administrator": "administrator",
+    "station": "station",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
     """A deputy or a member of staff. `areas` are the code prefixes that a member of staff answers for, empty
-    for the whole city; `mail` is where a link can be sent."""
+    for the whole city; `stations` those that staff of stations work for; `mail` is where a link can be sent.
+    """
 
     id: str
     name: str
@@ -23,6 +29,7 @@ class Person:
     areas: tuple[str, ...] = ()
     language: str = "zh"
     mail: str | None = None
+    stations: tuple[str, ...] = ()
 
     @property
     def is_deputy(self) -> bool:
@@ -38,6 +45,15 @@ class Person:
         """Whether the person has one of `roles`."""
         return any(role in self.roles for role in roles)
 
+    def is_of_station(self, station: str | None) -> bool:
+        """Whether this is staff of the station `station`."""
+        return "station" in self.roles and station in self.stations
+
+    def looks_into(self, station: str | None) -> bool:
+        """Whether this person sees a case without having it in the inbox: the office every one, staff of a
+        station what came in there."""
+        return self.may("staff", "supervisor", "administrator") or self.is_of_station(station)
+
     def answers_for(self, grid: str | None) -> bool:
         """Whether a member of staff answers for this grid (15 digits); what has none is everybody's."""
         return not self.areas or grid is None or grid.startswith(self.areas)
@@ -50,7 +66,7 @@ def person_of(id_: str, city: Snapshot) -> Person | None:
         return Person(id_, deputy.name, frozenset({"deputy"}), (), deputy.language, mail or None)
     if (staff := city.staff.get(id_)) is not None:
         roles = frozenset(_ROLES[role] for role in staff.roles if role in _ROLES)
-        return Person(id_, staff.name, roles, staff.areas)
+        return Person(id_, staff.name, roles, staff.areas, stations=staff.stations)
     return None
 
 

@@ -67,7 +67,7 @@ class Answer:
 
 
 class Poster:
-    """Posts one request at a time. `deadline_s` bounds each, name look-up included."""
+    """Asks over HTTP. `deadline_s` bounds each request, name look-up included."""
 
     def __init__(self, allowed: Allowed, deadline_s: float) -> None:
         self._allowed = allowed
@@ -85,10 +85,19 @@ class Poster:
     ) -> Answer | Outcome:
         """Post `content` to `url`; the outcome where it could not be or was not answered. Never raises for
         what the other side does. Without `read` the answer's body is left alone: it may be endless."""
+        return await self._ask("POST", url, content, headers, read=read)
+
+    async def get(self, url: str) -> Answer | Outcome:
+        """What `url` answers, by the same rules."""
+        return await self._ask("GET", url, b"", {}, read=True)
+
+    async def _ask(
+        self, method: str, url: str, content: bytes, headers: Mapping[str, str], *, read: bool
+    ) -> Answer | Outcome:
         unknown = False
         try:
             async with asyncio.timeout(self._deadline_s):
-                request = await self._request(url, content, headers)
+                request = await self._request(method, url, content, headers)
                 if isinstance(request, Outcome):
                     return request
                 unknown = True
@@ -108,7 +117,7 @@ class Poster:
         await self._client.aclose()
 
     async def _request(
-        self, target: str, content: bytes, headers: Mapping[str, str]
+        self, method: str, target: str, content: bytes, headers: Mapping[str, str]
     ) -> httpx.Request | Outcome:
         try:
             url = httpx.URL(target)
@@ -129,7 +138,7 @@ class Poster:
         if url.scheme == "http" and not all(allowed.listed(host, address) for address in addresses):
             return Outcome("dead", "plain http not allowed")
         return self._client.build_request(
-            "POST",
+            method,
             url.copy_with(host=str(addresses[0])),
             content=content,
             headers={"Host": url.netloc.decode("ascii"), "User-Agent": "lianxin-notifier", **headers},

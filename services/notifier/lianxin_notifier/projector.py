@@ -1,6 +1,6 @@
 """Keeps the inboxes: what the router decided, applied to opinions, numbered, saved and told. One page."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -14,9 +14,19 @@ from lianxin_contracts import topics
 from lianxin_contracts.envelope import Event, OutRecord
 from lianxin_contracts.registry import Snapshot
 from lianxin_contracts.words import SealedContact, Words
-from lianxin_notifier.alerts import INBOX, Address, Due, Numbered, addresses, alert_id, due_for, inbox_record
+from lianxin_notifier.alerts import (
+    INBOX,
+    Due,
+    Numbered,
+    addresses,
+    alert_id,
+    due_for,
+    inbox_record,
+    with_browsers,
+)
 from lianxin_notifier.casefile import UNTOLD
 from lianxin_notifier.delivery_store import DeliveryStore
+from lianxin_notifier.device_store import DeviceStore
 from lianxin_notifier.inbox import Alert, CommandResult, Opinion, apply, command_result
 from lianxin_notifier.ledger import NumberLedger
 from lianxin_notifier.metric_names import ALERT_LATENCY, DELIVERIES
@@ -108,6 +118,7 @@ class Projector:
         live: bool,
         requeue: timedelta = timedelta(hours=24),
         queued: Callable[[], None] = lambda: None,
+        devices: DeviceStore | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._store = store
@@ -118,6 +129,7 @@ class Projector:
         self._live = live
         self._requeue = requeue
         self._queued = queued
+        self._devices = devices
         self._now = now
 
     async def handle(self, messages: list[Message]) -> None:
@@ -173,27 +185,37 @@ class Projector:
         unknown = [a for a in alerts if alert_id(a.cause, a.receiver, INBOX) not in known]
         oldest = self._now() - self._requeue
         young = [a for a in alerts if a.outside and a.recorded >= oldest]
-        outside = {due.alert: alert for alert in young for due in self._outside(alert)}
+        browsers = await self._browsers(young)
+        outside = {due.alert: alert for alert in young for due in self._outside(alert, browsers)}
         sent = await self._deliveries.known(list(outside))
         unsent = [alert for id_, alert in outside.items() if id_ not in sent]
         await self._store.hold_back(list({(a.cause, a.receiver): a for a in [*unknown, *unsent]}.values()))
         return list(known.values())
 
     async def _queue(self, alerts: Sequence[Alert]) -> None:
-        dues = [due for alert in alerts for due in self._outside(alert)]
+        browsers = await self._browsers(alerts)
+        dues = [due for alert in alerts for due in self._outside(alert, browsers)]
         if dues:
             await self._deliveries.queue(dues, self._moment())
             self._queued()
 
-    def _outside(self, alert: Alert) -> list[Due]:
+    async def _browsers(self, alerts: Sequence[Alert]) -> dict[str, datetime]:
+        """Since when receivers have taken alerts in a browser; nothing where web push is not set up."""
+        receivers = {alert.receiver for alert in alerts if alert.outside}
+        return await self._devices.first_of(receivers) if self._devices and receivers else {}
+
+    def _outside(self, alert: Alert, browsers: Mapping[str, datetime]) -> list[Due]:
         if not alert.outside:
             return []
         city = self._registry()
         if city is None:
             raise Outage("the registry is not read yet", what="registry")
         deputy = city.deputies.get(alert.receiver)
-        channels: tuple[Address, ...] = addresses(deputy.channels) if deputy else ()
-        return [due_for(alert, channel) for channel in channels]
+        channels = deputy.channels if deputy else ()
+        # What was recorded before the first browser is the past, with which a rebuild must not flood it.
+        if (since := browsers.get(alert.receiver)) is not None and since <= alert.recorded:
+            channels = with_browsers(channels)
+        return [due_for(alert, channel) for channel in addresses(channels)]
 
     async def _tell(self, numbers: Sequence[Numbered]) -> None:
         """Publish inbox alerts, unless the ledger was dropped since they were numbered."""

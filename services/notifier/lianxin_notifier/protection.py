@@ -1,10 +1,12 @@
 """Spares a channel that is in trouble, and keeps to a provider's rate. Pure: every moment is an argument.
 
-Both are each worker's own: several workers together may go over a rate, and the provider's own answer to that
-(`Outcome.wait_s`) then holds.
+A rate is for all workers together, each of which keeps to an equal part of it (`workers.py`); should they go
+over it for a moment, the provider's own answer to that (`Outcome.wait_s`) holds. Breakers are each worker's
+own: what one finds out by ten attempts, another does as soon.
 """
 
 from collections import deque
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -53,20 +55,20 @@ class Breaker:
 
 
 class Pace:
-    """At most `most` attempts in any minute; 0: as many as there are."""
+    """At most so many attempts in any minute."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self) -> None:
         self._made: deque[datetime] = deque()
 
-    def enter(self, now: datetime) -> timedelta:
-        """Nothing where an attempt may be made now, which is then counted; else how long to wait."""
-        if not self._most:
+    def enter(self, most: int, now: datetime) -> timedelta:
+        """Nothing where an attempt may be made now, with at most `most` in a minute (0: as many as there
+        are); it is then counted. Else how long to wait."""
+        if not most:
             return NOTHING
         while self._made and self._made[0] <= now - MINUTE:
             self._made.popleft()
-        if len(self._made) >= self._most:
-            return self._made[0] + MINUTE - now
+        if len(self._made) >= most:
+            return self._made[-most] + MINUTE - now
         self._made.append(now)
         return NOTHING
 
@@ -75,10 +77,18 @@ class Guard:
     """Breakers and paces of one channel.
 
     What breaks together has one breaker: a mail server, a provider, the host of a webhook. What is counted
-    together has one pace: each robot, else the channel.
+    together has one pace: each robot, each member of WeCom, else the channel.
     """
 
-    def __init__(self, kind: Outside, failures: int, rest: timedelta, per_minute: int = 0) -> None:
+    def __init__(
+        self,
+        kind: Outside,
+        failures: int,
+        rest: timedelta,
+        per_minute: int = 0,
+        workers: Callable[[], int] = lambda: 1,
+    ) -> None:
+        self._workers = workers
         self._kind = kind
         self._failures = failures
         self._rest = rest
@@ -96,7 +106,7 @@ class Guard:
             del self._held[counted]
         if (breaker := self._breakers.get(self._breaks(due))) and (wait := breaker.resting(now)):
             return wait
-        wait = self._paces.setdefault(counted, Pace(self._per_minute)).enter(now)
+        wait = self._paces.setdefault(counted, Pace()).enter(self._share(), now)
         return wait or (breaker.enter(now) if breaker else NOTHING)
 
     def note(self, due: Due, outcome: Outcome, now: datetime) -> None:
@@ -120,8 +130,16 @@ class Guard:
         """How many breakers are open."""
         return sum(not breaker.closed for breaker in self._breakers.values())
 
+    def _share(self) -> int:
+        """This worker's part of the rate, one a minute at least; 0: no limit. Equal parts do, because all
+        workers take from one queue."""
+        return max(1, self._per_minute // self._workers()) if self._per_minute else 0
+
     def _breaks(self, due: Due) -> str:
+        if self._kind == "push":  # its own slots spare push services, of which one person may use several
+            return due.receiver
         return urlsplit(due.target).netloc if self._kind == "webhook" else self._kind
 
     def _counted(self, due: Due) -> str:
-        return due.target if self._kind in ("wecom", "dingtalk", "feishu") else self._breaks(due)
+        by_target = ("wecom", "wecom_app", "dingtalk", "feishu")
+        return due.target if self._kind in by_target else self._breaks(due)

@@ -23,6 +23,7 @@ from lianxin_chassis.patience import patiently
 from lianxin_chassis.publisher import Publisher
 from lianxin_chassis.records import Message
 from lianxin_chassis.settings import Settings
+from lianxin_chassis.wholeness import nothing_written
 from lianxin_contracts import ids, topics
 from lianxin_contracts.deliveries import Delivery
 from lianxin_notifier.alerts import INBOX, Numbered
@@ -53,8 +54,7 @@ async def is_whole(db: Database, generation: int) -> bool:
 
 async def begin_empty(settings: Settings, db: Database, generation: int) -> bool:
     """Mark everything as built where there is nothing to build from, no record on any topic; else False."""
-    offsets = await committed(settings, group_name(SERVICE, generation), [*TOPICS, topics.DELIVERIES])
-    if any(end > 0 for _, _, end in offsets.values()):
+    if not await nothing_written(settings, group_name(SERVICE, generation), [*TOPICS, topics.DELIVERIES]):
         return False
     for part in (ProjectionStore(db, generation), NumberLedger(db), DeliveryStore(db)):
         await part.prepare()

@@ -10,12 +10,13 @@ from typing import Literal
 class Outcome:
     """How an attempt ended.
 
-    `retry` is a passing error; `dead` one that no repetition mends. `unknown` says that the other side may
+    `retry` is a passing error; `dead` one that no repetition mends; `skipped`: there is nowhere to send it to
+    (any more), and nothing went wrong. `unknown` says that the other side may
     have taken the message although no answer came: a repeat is then marked as one. `reason` is for the record
     and holds no personal data. `wait_s` is how long the other side asked to be left alone, seconds.
     """
 
-    result: Literal["sent", "retry", "dead"]
+    result: Literal["sent", "retry", "dead", "skipped"]
     reason: str | None = None
     unknown: bool = False
     wait_s: float | None = None

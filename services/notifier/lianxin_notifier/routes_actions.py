@@ -9,8 +9,10 @@ from lianxin_chassis.outages import Outage, outage
 from lianxin_chassis.problems import ProblemError
 from lianxin_contracts import ids
 from lianxin_contracts.inbound import Actor
+from lianxin_contracts.registry import Snapshot
 from lianxin_notifier.actions import MAX_BODY, ActionRequest, command, parse, record_of
 from lianxin_notifier.context import Notifier, json_response, uuid_of
+from lianxin_notifier.documentation import ACT, ACT_BODY, COMMAND
 from lianxin_notifier.inbox import Opinion
 from lianxin_notifier.people import person_of
 from lianxin_notifier.rights import Caller, acting, city_of
@@ -26,18 +28,14 @@ def action_routes(notifier: Notifier) -> APIRouter:
         "/v1/cases/{case}/actions",
         status_code=202,
         summary="Act on a case",
-        openapi_extra={
-            "requestBody": {
-                "required": True,
-                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ActionRequest"}}},
-            }
-        },
+        openapi_extra=ACT_BODY,
+        responses=ACT,
     )
     async def act(case: str, request: Request) -> Response:
         """202 with `command_id` once the broker has acknowledged the command. What became of it:
         `GET /v1/commands/{command_id}`. With an `Idempotency-Key` a repeat is recognised."""
         caller = await notifier.caller(request, "act", writing=True)
-        body = await _json_body(request)
+        body = await json_body(request)
         asked = parse(body)
         opinion = uuid_of(case, "case")
         _require_right_to_date(caller, asked)
@@ -50,7 +48,7 @@ def action_routes(notifier: Notifier) -> APIRouter:
         )
         return json_response(202, {"command_id": command_id})
 
-    @router.get("/v1/commands/{command_id}", summary="What became of an action")
+    @router.get("/v1/commands/{command_id}", summary="What became of an action", responses=COMMAND)
     async def what_became(command_id: str, request: Request) -> Response:
         """`pending` until the router has decided; a command that nobody gave stays so."""
         await notifier.caller(request, "act", "read")
@@ -127,17 +125,21 @@ async def require_seat_if_known(notifier: Notifier, case: str, actor: Actor) -> 
         return
     if opinion is None:
         raise ProblemError(404, "case_unknown", "There is no such case")
-    require_seat(opinion, actor)
+    require_seat(opinion, actor, city_of(notifier.registry))
 
 
-def require_seat(opinion: Opinion, actor: Actor) -> None:
-    """Raises 403 for a deputy who does not have the case in the inbox; staff see every case."""
+def require_seat(opinion: Opinion, actor: Actor, city: Snapshot) -> None:
+    """Raises 403 for somebody who neither has the case in the inbox nor is of the office, which sees every
+    case, or of the station at which it came in."""
     seat = opinion.seats.get(actor.id)
-    if actor.kind != "staff" and (seat is None or seat.state == "left"):
-        raise ProblemError(403, "not_your_case", "This case is not in the inbox of this deputy")
+    if seat is not None and seat.state != "left":
+        return
+    person = person_of(actor.id, city)
+    if person is None or not person.looks_into(opinion.station):
+        raise ProblemError(403, "not_your_case", "This case is not in the inbox of this person")
 
 
-async def _json_body(request: Request) -> bytes:
+async def json_body(request: Request) -> bytes:
     """The body, read no further than it may be long. Raises 415 or 413."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json" and not kind.endswith("+json"):

@@ -11,6 +11,7 @@ from lianxin_contracts.inbound import Actor
 from lianxin_contracts.words import OPINION_PART, Words
 from lianxin_notifier.contact import Contact, Unopenable
 from lianxin_notifier.context import Notifier, json_response, uuid_of
+from lianxin_notifier.documentation import A_DEPUTY, CASE, CONTACT
 from lianxin_notifier.inbox import CommandResult, Opinion
 from lianxin_notifier.rights import acting, city_of
 from lianxin_notifier.routes_actions import require_seat
@@ -18,7 +19,13 @@ from lianxin_notifier.routes_actions import require_seat
 log = get_logger(__name__)
 
 As = Annotated[
-    str | None, Query(alias="as", max_length=128, description="the deputy or member of staff who looks")
+    str | None,
+    Query(
+        alias="as",
+        max_length=128,
+        description="the deputy or member of staff who looks",
+        openapi_examples=A_DEPUTY,
+    ),
 ]
 
 
@@ -26,7 +33,11 @@ def case_routes(notifier: Notifier) -> APIRouter:
     """`GET /v1/cases/{id}` and `GET /v1/cases/{id}/contact`. Keys of scope act."""
     router = APIRouter(tags=["cases"])
 
-    @router.get("/v1/cases/{case}", summary="A case with its words, for those who have it in their inbox")
+    @router.get(
+        "/v1/cases/{case}",
+        summary="A case with its words, for those who have it in their inbox",
+        responses=CASE,
+    )
     async def one(case: str, request: Request, as_: As = None) -> Response:
         caller = await notifier.caller(request, "act")
         actor = acting(caller, as_, city_of(notifier.registry))
@@ -35,11 +46,15 @@ def case_routes(notifier: Notifier) -> APIRouter:
         opinion = (await store.opinions([id_])).get(id_)
         if opinion is None:
             raise ProblemError(404, "case_unknown", "There is no such case")
-        require_seat(opinion, actor)
+        require_seat(opinion, actor, city_of(notifier.registry))
         words = [] if opinion.erased else await store.words(id_)
         return json_response(200, _case(opinion, words))
 
-    @router.get("/v1/cases/{case}/contact", summary="The resident's contact, once its reveal is on record")
+    @router.get(
+        "/v1/cases/{case}/contact",
+        summary="The resident's contact, once its reveal is on record",
+        responses=CONTACT,
+    )
     async def contact(
         case: str, request: Request, command: Annotated[str, Query(max_length=64)], as_: As = None
     ) -> Response:

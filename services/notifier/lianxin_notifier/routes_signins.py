@@ -9,29 +9,33 @@ from lianxin_chassis.logs import get_logger
 from lianxin_chassis.problems import ProblemError
 from lianxin_contracts import ids
 from lianxin_notifier.context import Notifier, json_response
+from lianxin_notifier.documentation import A_DEPUTY, LINK, REVOKED, SIGNINS
 from lianxin_notifier.people import person_of
 from lianxin_notifier.rights import city_of
 
 log = get_logger(__name__)
 
-Who = Annotated[str, Query(max_length=128, description="the id of a deputy or member of staff")]
+Who = Annotated[
+    str,
+    Query(max_length=128, description="the id of a deputy or member of staff", openapi_examples=A_DEPUTY),
+]
 
 
 def signin_routes(notifier: Notifier) -> APIRouter:
     """`GET`, `POST` and `DELETE /v1/signins`: keys of scope staff, or an administrator who is signed in."""
     router = APIRouter(tags=["sign-ins"])
 
-    @router.get("/v1/signins", summary="Sign-ins, newest first")
+    @router.get("/v1/signins", summary="Sign-ins, newest first", responses=SIGNINS)
     async def known(
         request: Request,
-        person: Annotated[str | None, Query(max_length=128)] = None,
+        person: Annotated[str | None, Query(max_length=128, openapi_examples=A_DEPUTY)] = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
     ) -> Response:
         await _by(notifier, request)
         found = await notifier.signins.sessions.known(person, limit)
         return json_response(200, {"items": found})
 
-    @router.post("/v1/signins", status_code=201, summary="A link that signs somebody in")
+    @router.post("/v1/signins", status_code=201, summary="A link that signs somebody in", responses=LINK)
     async def hand_out(request: Request, person: Who) -> Response:
         """A link for this person, to be handed over by a way that is theirs alone; it works once."""
         who = await _by(notifier, request, writing=True)
@@ -41,14 +45,14 @@ def signin_routes(notifier: Notifier) -> APIRouter:
         log.info("a link was handed out", by=who, person=person)
         return json_response(201, {"link": link, "valid_s": int(notifier.link_valid_s)})
 
-    @router.delete("/v1/signins", summary="End every sign-in of one person")
+    @router.delete("/v1/signins", summary="End every sign-in of one person", responses=REVOKED)
     async def revoke_all(request: Request, person: Who) -> Response:
         who = await _by(notifier, request, writing=True)
         ended = await notifier.signins.sessions.revoke_all(person, datetime.now(UTC))
         log.info("sign-ins revoked", by=who, person=person, sessions=ended)
         return json_response(200, {"revoked": ended})
 
-    @router.delete("/v1/signins/{session}", summary="End one sign-in")
+    @router.delete("/v1/signins/{session}", summary="End one sign-in", responses=REVOKED)
     async def revoke(session: str, request: Request) -> Response:
         who = await _by(notifier, request, writing=True)
         if not await notifier.signins.sessions.revoke(session, datetime.now(UTC)):

@@ -170,7 +170,7 @@ class Sender:
             retry_at = self._timing.policy.next_attempt(begun.due.attempt, now)
             if retry_at and outcome.wait_s:
                 retry_at = max(retry_at, now + timedelta(seconds=outcome.wait_s))
-        status: Status = "sent" if outcome.result == "sent" else "failed" if retry_at else "dead"
+        status: Status = outcome.result if outcome.result != "retry" else "failed" if retry_at else "dead"
         await self._conclude(begun, status, outcome.reason, retry_at, outcome.unknown)
 
     async def _begin(self, claimed: Claimed) -> Claimed | None:

@@ -6,12 +6,14 @@ sign in as nobody. Tokens are 256 random bits, so the hash needs no salt.
 
 import hashlib
 import secrets
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from msgspec import Struct
 from pymongo.errors import DuplicateKeyError
 
 from lianxin_chassis.database import Database, Document
+from lianxin_chassis.lookups import find_in
 from lianxin_contracts import ids
 from lianxin_contracts.inbound import Moment
 
@@ -43,6 +45,8 @@ class Sessions:
         """Make the indexes. May be called again."""
         await self._sessions.create_index([("id", 1)], unique=True, name="id")
         await self._sessions.create_index([("person", 1), ("created", -1)], name="person")
+        await self._sessions.create_index([("subject", 1)], sparse=True, name="subject")
+        await self._sessions.create_index([("provider_session", 1)], sparse=True, name="provider_session")
         await self._sessions.create_index([("forget", 1)], expireAfterSeconds=0, name="forget")
         await self._used.create_index([("forget", 1)], expireAfterSeconds=0, name="forget")
 
@@ -54,10 +58,21 @@ class Sessions:
             return False
         return True
 
-    async def open(self, person: str, provider: str, now: datetime, valid: timedelta) -> tuple[str, Session]:
-        """A new session and its token, which is kept nowhere."""
+    async def open(
+        self,
+        person: str,
+        provider: str,
+        now: datetime,
+        valid: timedelta,
+        *,
+        subject: str | None = None,
+        provider_session: str | None = None,
+    ) -> tuple[str, Session]:
+        """A new session and its token, which is kept nowhere. `subject` and `provider_session`: by what the
+        provider would end it."""
         token = secrets.token_urlsafe(32)
         session = Session(id=ids.fresh(), person=person, provider=provider, created=now, expires=now + valid)
+        at_provider = {"subject": subject, "provider_session": provider_session}
         await self._sessions.insert_one(
             {
                 "_id": _digest(token),
@@ -68,6 +83,7 @@ class Sessions:
                 "expires": session.expires,
                 "revoked": None,
                 "forget": session.expires + KEPT,
+                **{name: value for name, value in at_provider.items() if value is not None},
             }
         )
         return token, session
@@ -79,11 +95,21 @@ class Sessions:
             return None
         return _session(found)
 
+    async def holds(self, id_: str, now: datetime) -> bool:
+        """Whether the session `id_` is still open."""
+        condition: Document = {"id": id_, "revoked": None, "expires": {"$gt": now}}
+        return await self._sessions.find_one(condition, {"_id": 1}) is not None
+
     async def known(self, person: str | None, limit: int) -> list[Session]:
         """The newest sign-ins, of one person or of all, at most `limit`."""
         condition: Document = {} if person is None else {"person": person}
         found = await self._sessions.find(condition).sort("created", -1).limit(limit).to_list(limit)
         return [_session(document) for document in found]
+
+    async def revoked_among(self, ids_: Collection[str]) -> set[str]:
+        """Those of the sessions `ids_` that were ended by somebody (not by time)."""
+        kept = await find_in(self._sessions, "id", list(ids_), {"id": 1, "revoked": 1})
+        return set(ids_) & {document["id"] for document in kept if document["revoked"] is not None}
 
     async def revoke(self, id_: str, now: datetime) -> bool:
         """End a session at once; False where none of that id was open."""
@@ -93,6 +119,18 @@ class Sessions:
     async def revoke_all(self, person: str, now: datetime) -> int:
         """End every session of one person; returns how many there were."""
         condition: Document = {"person": person, "revoked": None}
+        return int((await self._sessions.update_many(condition, {"$set": {"revoked": now}})).modified_count)
+
+    async def revoke_at_provider(
+        self, subject: str | None, session: str | None, until: datetime, now: datetime
+    ) -> int:
+        """End what a provider ended: one of its sessions, or all of a subject. Only what was opened until
+        `until`, so that an order that comes again ends nothing new. Returns how many there were."""
+        named = {"provider_session": session, "subject": subject}
+        condition: Document = {name: value for name, value in named.items() if value is not None}
+        if not condition:
+            return 0
+        condition |= {"revoked": None, "created": {"$lte": until}}
         return int((await self._sessions.update_many(condition, {"$set": {"revoked": now}})).modified_count)
 
 

@@ -1,11 +1,13 @@
 """What the notifier is told from outside, beside what every service is told. Read by `api`, `worker` and
 `rebuild`'s entry only."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from lianxin_chassis.settings import Settings
+from lianxin_notifier.oidc.addresses import may_be_asked
+from lianxin_notifier.oidc.tokens import KEY_TYPES
 
 
 class NotifierSettings(Settings):
@@ -34,6 +36,32 @@ class NotifierSettings(Settings):
     links_per_hour_address: float = Field(default=30.0, gt=0)
     links_per_hour_person: float = Field(default=5.0, gt=0)
 
+    # A city's own identity service, OpenID Connect: docs/workbench.md. Empty: links are the only
+    # way to sign in.
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    # Empty: a public client, which PKCE alone protects.
+    oidc_client_secret: SecretStr = SecretStr("")
+    oidc_scopes: str = "openid profile email"
+    # Which claim says who somebody is, and whether it holds the registry's id or a registered mail address.
+    oidc_claim: str = "preferred_username"
+    oidc_claim_holds: Literal["id", "mail"] = "id"
+    # The service lets nobody choose their own address: `email_verified` is not asked for.
+    oidc_unverified_mail: bool = False
+    # What the button calls it, such as 无锡政务统一身份认证. Empty: a general name.
+    oidc_name: str = Field(default="", max_length=60)
+    # What it may sign with, by commas.
+    oidc_algorithms: str = "RS256,PS256,ES256,EdDSA"
+    # Hosts (by commas) that may be asked by plain http; this machine always may.
+    oidc_plain_hosts: str = ""
+    # Certificates that vouch for it, where public ones don't.
+    oidc_cafile: str = ""
+    # How long one question to it may take, how far its clock may be off, how long what it says of
+    # itself holds, seconds.
+    oidc_deadline_s: float = Field(default=8.0, gt=0)
+    oidc_skew_s: float = Field(default=60.0, ge=0, le=600)
+    oidc_refresh_s: float = Field(default=3600.0, gt=0)
+
     # Empty: no mail server is known, and mail is recorded as `skipped`.
     smtp_host: str = ""
     smtp_port: int = Field(default=25, ge=1, le=65_535)
@@ -54,6 +82,18 @@ class NotifierSettings(Settings):
     # "secret": …}}, "feishu": …}. Deputies' channels name them: `wecom:room-7`.
     robots: SecretStr = SecretStr("")
     robot_connections: int = Field(default=2, ge=1, le=16)
+    # The application that writes to members of WeCom, JSON: {"corpid": …, "secret": …, "agentid": …}. Empty:
+    # `wecom_app` is `skipped`. WeCom lets an application write to a member 30 times a minute.
+    wecom_app: SecretStr = SecretStr("")
+    wecom_app_per_minute: int = Field(default=30, ge=0)
+
+    # The P-256 key of VAPID (RFC 8292), 32 bytes in base64url; a new one voids every subscription. Empty:
+    # web push is `skipped`, and nobody is offered it. Whom push services may turn to: a mailto: or https:
+    # address; by default the public URL where it is https, else the sender of mails.
+    push_private_key: SecretStr = SecretStr("")
+    push_contact: str = ""
+    push_connections: int = Field(default=8, ge=1, le=64)
+
     # How the SMS gateway is asked, JSON: docs/alerts.md. Empty: SMS is `skipped`.
     sms_gateway: SecretStr = SecretStr("")
     sms_connections: int = Field(default=2, ge=1, le=16)
@@ -71,7 +111,8 @@ class NotifierSettings(Settings):
     breaker_failures: int = Field(default=10, ge=1)
     # Seconds between such attempts.
     breaker_rest_s: float = Field(default=30.0, gt=0)
-    # Attempts a minute of one worker; each robot for itself (WeCom and DingTalk allow 20). 0: no limit.
+    # Attempts a minute of all workers together; each robot for itself (WeCom and DingTalk allow 20). 0: no
+    # limit.
     mail_per_minute: int = Field(default=0, ge=0)
     sms_per_minute: int = Field(default=0, ge=0)
     robot_per_minute: int = Field(default=20, ge=0)
@@ -86,3 +127,32 @@ class NotifierSettings(Settings):
 
     # How long a rebuild goes on after the switch, until the workers are back on the new generation, seconds.
     rebuild_handover_s: float = Field(default=15.0, ge=0)
+
+    @model_validator(mode="after")
+    def _whole_identity_service(self) -> Self:
+        """Half a setting would be a button that fails, or secrets in the open."""
+        if not self.oidc_issuer:
+            return self
+        if not may_be_asked(self.oidc_issuer, self.oidc_plain) or "?" in self.oidc_issuer:
+            raise ValueError("LIANXIN_OIDC_ISSUER must be an https address without query or fragment")
+        if not self.oidc_client_id:
+            raise ValueError("LIANXIN_OIDC_ISSUER needs LIANXIN_OIDC_CLIENT_ID")
+        if "openid" not in self.oidc_scopes.split():
+            raise ValueError("LIANXIN_OIDC_SCOPES must name openid")
+        if not self.oidc_signing or not self.oidc_signing <= KEY_TYPES.keys():
+            raise ValueError(f"LIANXIN_OIDC_ALGORITHMS names some of {', '.join(KEY_TYPES)}, by commas")
+        return self
+
+    @property
+    def oidc_plain(self) -> frozenset[str]:
+        """The hosts of `oidc_plain_hosts`."""
+        return _listed(self.oidc_plain_hosts)
+
+    @property
+    def oidc_signing(self) -> frozenset[str]:
+        """The algorithms of `oidc_algorithms`."""
+        return _listed(self.oidc_algorithms)
+
+
+def _listed(text: str) -> frozenset[str]:
+    return frozenset(filter(None, (part.strip() for part in text.split(","))))

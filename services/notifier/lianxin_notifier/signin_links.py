@@ -17,7 +17,7 @@ from msgspec import Meta, Struct
 
 _MAC_BYTES = 24
 # Only our own pages: a link must not lead elsewhere after signing in.
-_OWN_PATH = re.compile(r"/(inbox|duty|supervision|signins)(/[A-Za-z0-9_-]+)*")
+_OWN_PATH = re.compile(r"/(inbox|duty|station|supervision|signins)(/[A-Za-z0-9_-]+)*")
 
 
 class Link(Struct, frozen=True, array_like=True):

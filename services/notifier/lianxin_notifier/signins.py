@@ -11,7 +11,7 @@ from starlette.responses import Response
 from lianxin_chassis.forms import require_own_page
 from lianxin_chassis.logs import get_logger
 from lianxin_chassis.problems import ProblemError
-from lianxin_notifier.identity import IdentityProvider
+from lianxin_notifier.identity import IdentityProvider, Proof
 from lianxin_notifier.people import Person, person_of
 from lianxin_notifier.rights import Registry, city_of
 from lianxin_notifier.sessions import Session, Sessions
@@ -56,14 +56,29 @@ class SignIns:
         person = person_of(session.person, city_of(self._registry))
         return None if person is None else Signed(session, person, self._csrf(session))
 
-    async def sign_in(self, provider: IdentityProvider, proof: str, response: Response) -> Person:
-        """Open a session for whom `provider` sees in `proof`, and put its cookie on `response`. Raises what
-        the provider raises, and 403 for somebody whom the registry does not know."""
+    async def sign_in(
+        self, provider: IdentityProvider[Proof], proof: Proof, request: Request, response: Response
+    ) -> Person:
+        """Open a session for whom `provider` sees in `proof`, and put its cookie on `response`; the one that
+        the browser had before ends. Raises what the provider raises, and 403 for somebody whom the registry
+        does not know."""
         city = city_of(self._registry)
-        person = person_of(await provider.identify(proof), city)
+        known = await provider.identify(proof)
+        person = person_of(known.person, city)
         if person is None:
             raise ProblemError(403, "person_unknown", "Nobody has this id any more")
-        token, session = await self.sessions.open(person.id, provider.name, datetime.now(UTC), self._valid)
+        now = datetime.now(UTC)
+        before = await self.sessions.of_token(request.cookies.get(self._cookie, ""), now)
+        token, session = await self.sessions.open(
+            person.id,
+            provider.name,
+            now,
+            self._valid,
+            subject=known.subject,
+            provider_session=known.session,
+        )
+        if before is not None:
+            await self.sessions.revoke(before.id, now)
         response.set_cookie(
             self._cookie,
             token,

@@ -22,16 +22,19 @@ from lianxin_chassis.patience import patiently
 from lianxin_chassis.process import Worker, tell, work_or_rebuild
 from lianxin_chassis.publisher import Publisher
 from lianxin_chassis.registry import RegistryFollower
+from lianxin_chassis.wholeness import until_replaced
 from lianxin_contracts.deliveries import Delivery
 from lianxin_notifier.alerts import given_up_record
-from lianxin_notifier.channels import senders_of
+from lianxin_notifier.channels import senders_of, vapid_of
 from lianxin_notifier.delivery_store import DeliveryStore
+from lianxin_notifier.device_store import DeviceStore
 from lianxin_notifier.ledger import NumberLedger
 from lianxin_notifier.metric_names import DELIVERIES
 from lianxin_notifier.projector import TOPICS, Projector
 from lianxin_notifier.rebuild import SERVICE, Rebuild, begin_empty, is_whole
 from lianxin_notifier.settings import NotifierSettings
 from lianxin_notifier.store import BASES, ProjectionStore
+from lianxin_notifier.workers import Workers
 
 log = logs.get_logger(__name__)
 
@@ -51,6 +54,7 @@ class Parts:
         self.registry = RegistryFollower(settings)
         self.ledger = NumberLedger(db)
         self.deliveries = DeliveryStore(db)
+        self.devices = DeviceStore(db)
         self.generations = Generations(db, SERVICE)
 
     def projector(
@@ -66,6 +70,7 @@ class Parts:
             live=live,
             requeue=timedelta(hours=self.settings.requeue_hours),
             queued=queued,
+            devices=self.devices if vapid_of(self.settings) else None,
         )
 
     def rebuild(self, say: Callable[[str], None], handover_s: float) -> Rebuild:
@@ -108,9 +113,17 @@ async def rebuild(settings: NotifierSettings) -> None:
 async def _live(parts: Parts, generation: int) -> Worker:
     """The worker on a whole generation."""
     store = ProjectionStore(parts.db, generation)
-    for part in (store, parts.ledger, parts.deliveries):
+    for part in (store, parts.ledger, parts.deliveries, parts.devices):
         await patiently(part.prepare)
-    senders = senders_of(parts.settings, parts.deliveries, parts.publisher, lambda: parts.registry.current)
+    workers = Workers(parts.db, parts.settings.instance)
+    senders = senders_of(
+        parts.settings,
+        parts.deliveries,
+        parts.publisher,
+        lambda: parts.registry.current,
+        parts.devices,
+        lambda: workers.count,
+    )
 
     def wake_senders() -> None:
         for sender in senders:
@@ -132,7 +145,8 @@ async def _live(parts: Parts, generation: int) -> Worker:
         followers=[parts.registry],
         tasks=[
             *(sender.run for sender in senders),
-            lambda: _until_replaced(parts, generation),
+            workers.run,
+            lambda: until_replaced(parts.generations, generation, lambda: _lost(parts, generation)),
             lambda: _settle(projector),
             lambda: _end_what_was_lost(parts),
             lambda: keep_counting(lambda: _count(store)),
@@ -172,17 +186,8 @@ async def _surroundings(settings: NotifierSettings) -> AsyncIterator[Parts]:
         await close_database(db)
 
 
-async def _until_replaced(parts: Parts, generation: int) -> None:
-    """Return, and so end the worker, when another generation is live or a collection was dropped."""
-    while True:
-        await asyncio.sleep(LOOK_EVERY_S)
-        live = await patiently(parts.generations.live)
-        if live != generation:
-            log.info("another generation of the inboxes is live", was=generation, now=live)
-            return
-        if not await patiently(lambda: is_whole(parts.db, generation)):
-            log.error("a collection was dropped; starting anew, to rebuild", generation=generation)
-            return
+async def _lost(parts: Parts, generation: int) -> bool:
+    return not await is_whole(parts.db, generation)
 
 
 async def _settle(projector: Projector) -> None:

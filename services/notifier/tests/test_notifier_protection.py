@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from lianxin_contracts.deliveries import InboxEntry
 from lianxin_notifier.alerts import Due, Outside
@@ -52,10 +53,10 @@ def test_a_breaker_is_open_exactly_when_the_last_attempts_all_failed(answers: li
 
 @given(st.lists(st.integers(0, 40), max_size=80), st.integers(1, 5))
 def test_no_minute_has_more_attempts_than_the_pace_allows(gaps: list[int], most: int) -> None:
-    pace, now, made = Pace(most), AT, []
+    pace, now, made = Pace(), AT, []
     for gap in gaps:
         now += timedelta(seconds=gap)
-        wait = pace.enter(now)
+        wait = pace.enter(most, now)
         assert NOTHING <= wait <= MINUTE
         if not wait:
             made.append(now)
@@ -64,12 +65,42 @@ def test_no_minute_has_more_attempts_than_the_pace_allows(gaps: list[int], most:
 
 @given(st.lists(st.sampled_from([0, 1, 7, 59]), max_size=40))
 def test_who_waits_as_long_as_told_may_go_then(gaps: list[int]) -> None:
-    pace, now = Pace(3), AT
+    pace, now = Pace(), AT
     for gap in gaps:
         now += timedelta(seconds=gap)
-        now += pace.enter(now)  # either it went or this is when it may
-    last = pace.enter(now)
-    assert pace.enter(now + last) <= MINUTE
+        now += pace.enter(3, now)  # either it went or this is when it may
+    last = pace.enter(3, now)
+    assert pace.enter(3, now + last) <= MINUTE
+
+
+def test_a_pace_that_is_lowered_waits_for_what_was_made_before() -> None:
+    pace = Pace()
+    for second in range(4):
+        assert pace.enter(4, AT + timedelta(seconds=second)) == NOTHING
+    now = AT + timedelta(seconds=10)
+    wait = pace.enter(2, now)
+    assert now + wait == AT + timedelta(seconds=2) + MINUTE  # then one of the last minute is left
+    assert pace.enter(2, now + wait) == NOTHING
+
+
+@given(st.integers(1, 9), st.integers(1, 40))
+def test_together_workers_keep_to_the_rate_and_none_is_stopped_for_good(workers: int, rate: int) -> None:
+    guards = [Guard("mail", 1, REST, rate, lambda: workers) for _ in range(workers)]
+    made = [sum(not guard.enter(due("mail", "a@x.test"), AT) for _ in range(rate + 1)) for guard in guards]
+    assert min(made) >= 1
+    assert sum(made) <= max(rate, workers)
+
+
+def test_a_member_of_wecom_over_the_rate_waits_and_another_does_not() -> None:
+    guard = Guard("wecom_app", 10, REST, per_minute=1)
+    assert [guard.enter(due("wecom_app", who), AT) for who in ("a", "a", "b")] == [NOTHING, MINUTE, NOTHING]
+
+
+def test_one_person_s_push_services_in_trouble_do_not_stop_another_s_alerts() -> None:
+    guard = Guard("push", 1, REST)
+    one, other = due("push", ""), replace(due("push", ""), receiver="D2")
+    guard.note(one, FAILED, AT)
+    assert (guard.enter(one, AT), guard.enter(other, AT), guard.resting(AT)) == (REST, NOTHING, NOTHING)
 
 
 def test_one_deputy_s_broken_webhook_does_not_stop_the_others() -> None:

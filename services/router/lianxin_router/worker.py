@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import TypeVar
 
 from pydantic import Field, SecretStr
 
@@ -27,6 +26,7 @@ from lianxin_chassis.publisher import Publisher
 from lianxin_chassis.records import Message, Record
 from lianxin_chassis.registry import RegistryFollower
 from lianxin_chassis.settings import Settings
+from lianxin_chassis.wholeness import until_replaced
 from lianxin_contracts import ids, topics
 from lianxin_contracts.envelope import parse_time
 from lianxin_router.city import CityInForce
@@ -41,15 +41,12 @@ from lianxin_router.timers import Timers
 
 log = logs.get_logger(__name__)
 
-T = TypeVar("T")
-
 GROUP = "router"
 POSITIONS_EVERY_S = 30.0
 # About a millisecond and a half each of a core of its own; on a machine that is ten times overbooked a batch
 # still ends long before the deadline, which would otherwise end the process again and again.
 MAX_BATCH = 200
 BATCH_DEADLINE_S = 60.0
-LOOK_EVERY_S = 1.0
 # A worker that is still on the generation before ends within 25 s of the switch (process.STOP_S).
 KEEP_OLD_S = 60.0
 
@@ -213,7 +210,7 @@ async def live(settings: RouterSettings) -> AsyncIterator[Worker]:
                 router.deletions.run,
                 router.note_positions,
                 router.count,
-                lambda: _until_replaced(generations, store),
+                lambda: until_replaced(generations, generation, lambda: _lost(store)),
                 lambda: _drop_old(generations, generation, Fold(store, reader, fingerprinter)),
             ],
             checks={
@@ -227,17 +224,8 @@ async def live(settings: RouterSettings) -> AsyncIterator[Worker]:
         await close_database(db)
 
 
-async def _until_replaced(generations: Generations, store: CaseStore) -> None:
-    """Returns, and so ends the worker, when another generation is live or the cases were dropped."""
-    while True:
-        await asyncio.sleep(LOOK_EVERY_S)
-        live = await patiently(generations.live)
-        if live != store.generation:
-            log.info("another generation of the cases is live", was=store.generation, now=live)
-            return
-        if await patiently(store.state) != BUILT:  # another router may be at folding them already
-            log.error("the cases were dropped; starting anew, to fold them again", generation=live)
-            return
+async def _lost(store: CaseStore) -> bool:
+    return await store.state() != BUILT  # another router may be at folding them already
 
 
 async def _drop_old(generations: Generations, live: int, fold: Fold) -> None:

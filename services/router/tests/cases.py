@@ -73,10 +73,13 @@ def a_city(
         calendars=by_id(registry.Calendar("2026", 2026), registry.Calendar("2027", 2027)),
         policies=by_id(policy or Policy("plain")),
         departments=by_id(registry.Department("water", "水务"), registry.Department("works", "城管")),
+        stations=by_id(registry.Station("home", "家站", GRID)),
         staff=by_id(
             registry.Staff("tom", "tom", ("triage",)),
             registry.Staff("sue", "sue", ("supervisor",)),
             registry.Staff("far", "far", ("triage", "supervisor"), ("320999",)),
+            registry.Staff("stan", "stan", ("station",), stations=("home",)),
+            registry.Staff("stella", "stella", ("station",), stations=("elsewhere",)),
         ),
     )
 
@@ -112,7 +115,7 @@ def a_rounded_place(place: Place) -> RoundedPlace:
     return RoundedPlace(round(place.lat, 3), round(place.lon, 3))
 
 
-SOURCES = {"opinion.seen": "/notifier/ann", "case.due": "/router"}
+SOURCES = {"opinion.seen": "/notifier/ann", "case.due": "/router", "visit.recorded": "/intake/field"}
 SOURCES |= {"case.review": "/router", "case.merge": "/router"}
 TYPE_OF = {model: type_ for type_, model in inbound.MODELS.items()}
 

@@ -37,6 +37,7 @@ ONE_OF_EACH = [
     lifecycle.Published(Actor("staff", "sue"), "w5"),
     lifecycle.Unpublished(Actor("staff", "sue")),
     lifecycle.SeenBy(ANN),
+    lifecycle.Visited(ANN, MONDAY, "p"),
     lifecycle.Erased(Actor("resident", "resident")),
     lifecycle.ContactRevealed(ANN),
     lifecycle.Breached("resolve", MONDAY, None),

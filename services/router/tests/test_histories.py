@@ -70,6 +70,7 @@ commands: Any = st.one_of(
     st.builds(inbound.Rated, residents, scores, st.sampled_from([None, "x"])),
     st.builds(inbound.ErasureRequested, residents),
     st.builds(inbound.Seen, deputies),
+    st.builds(inbound.Visited, st.just(Actor("channel", "field")), text=st.none() | st.just("看过")),
     st.builds(inbound.Accept, deputies),
     st.builds(inbound.Accept, deputies),
     st.builds(inbound.Answer, deputies, texts, st.sampled_from([None, FIRST["child"]])),

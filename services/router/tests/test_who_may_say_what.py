@@ -29,6 +29,7 @@ COMMANDS: dict[str, Any] = {
     "opinion.rated": inbound.Rated(RESIDENT, "satisfied"),
     "opinion.erasure_requested": inbound.ErasureRequested(RESIDENT),
     "opinion.seen": inbound.Seen(ANN),
+    "visit.recorded": inbound.Visited(Actor("channel", "field")),
     "case.accept": inbound.Accept(ANN),
     "case.answer": inbound.Answer(ANN, "x"),
     CHILD_ANSWER: inbound.Answer(TOM, "x", child="c"),

@@ -56,6 +56,9 @@ _ARGUMENTS = {
     "external_id": "attribute[external_id]",
     "occurred_at": "attribute[occurred_at]",
     "language": "attribute[language]",
+    "opinion": "service_request_id",
+    "visited_at": "updated_datetime",
+    "deputy": "attribute[deputy]",
 }
 
 

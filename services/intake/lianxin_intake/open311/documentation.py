@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from lianxin_contracts.inbound import MAX_MEDIA_URL
 from lianxin_intake.open311.catalogue import ATTRIBUTE_CODES
-from lianxin_intake.open311.saying import MAX_DESCRIPTION, MAX_MEDIA_URL
+from lianxin_intake.open311.saying import MAX_DESCRIPTION, UPDATE_STATUSES
 
 Extra = dict[str, Any]
 
@@ -150,16 +151,17 @@ TOKEN: Extra = {
         status: response for status, response in _responses(_OBJECTS, "", 404, 503).items() if status != "200"
     },
 }
+_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "The same key again means the same request, counted once.",
+    "schema": {"type": "string", "maxLength": 255},
+}
 POST: Extra = {
     "parameters": [
         _FORM,
-        {
-            "name": "Idempotency-Key",
-            "in": "header",
-            "required": False,
-            "description": "The same key again means the same request, counted once.",
-            "schema": {"type": "string", "maxLength": 255},
-        },
+        _KEY,
     ],
     "requestBody": {
         "required": True,
@@ -198,4 +200,39 @@ POST: Extra = {
     "responses": _responses(
         _OBJECTS, "Durably stored: its service_request_id.", 403, 404, 413, 415, 429, 503
     ),
+}
+POST_UPDATE: Extra = {
+    "parameters": [_FORM, _KEY],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/x-www-form-urlencoded": {
+                "schema": {
+                    "type": "object",
+                    "required": ["api_key", "service_request_id"],
+                    "properties": {
+                        "api_key": {"type": "string", "description": "A channel key of the scope field."},
+                        "jurisdiction_id": _STRING,
+                        "service_request_id": _STRING,
+                        "update_id": {
+                            "type": "string",
+                            "description": "The sender's own; makes a repeat safe.",
+                        },
+                        "status": {"type": "string", "enum": list(UPDATE_STATUSES)},
+                        "description": {"type": "string", "maxLength": MAX_DESCRIPTION},
+                        "updated_datetime": {"type": "string", "format": "date-time"},
+                        "media_url": {"type": "string", "format": "uri", "maxLength": MAX_MEDIA_URL},
+                        "attribute[deputy]": {"type": "string", "description": "The deputy who went."},
+                    },
+                },
+                "example": {
+                    "api_key": "lx_…",
+                    "service_request_id": "0192f0c1-7a5e-7c3d-9b1f-3f2a1c0d4e5f",
+                    "update_id": "4711",
+                    "description": "路灯已换，夜里再看一次。",
+                },
+            }
+        },
+    },
+    "responses": _responses(_OBJECTS, "Durably stored: its update_id.", 403, 404, 413, 415, 429, 503),
 }

@@ -11,8 +11,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lianxin_chassis.problems import ProblemError
-from lianxin_contracts.registry import Snapshot
-from lianxin_intake import opinion
+from lianxin_contracts import ids
+from lianxin_contracts.registry import Scope, Snapshot
+from lianxin_intake import opinion, visits
 from lianxin_intake.context import Intake
 from lianxin_intake.following import told_when_unreadable
 from lianxin_intake.identity import is_opinion_id
@@ -22,8 +23,8 @@ from lianxin_intake.open311.serving import Elsewhere, Open311Route
 from lianxin_intake.opening import address_of
 from lianxin_intake.projection import Tracked
 from lianxin_intake.rates import Buckets, retry_after
-from lianxin_intake.reading import headers_of, idempotency_key, read_body, require_type
-from lianxin_intake.rights import city_of
+from lianxin_intake.reading import Headers, headers_of, idempotency_key, read_body, require_type
+from lianxin_intake.rights import Caller, city_of
 from lianxin_intake.sentences import Language, language_of
 from lianxin_intake.store import Selection, TrackingStore
 
@@ -77,23 +78,12 @@ def _add_submission(routes: APIRouter, intake: Intake) -> None:
         """Hand in one request. 200 means that it is durably stored, as 202 does of `POST /v1/opinions`.
 
         Sent again with the same Idempotency-Key or `attribute[external_id]` it is counted once.
-        `media_url` is kept as a line of the text and never fetched; `device_id` and `account_id` are not
-        kept.
+        `media_url` is kept as a link and never fetched; `device_id` and `account_id` are not kept.
         """
         form = _form(request)
         headers = headers_of(request)
-        require_type(headers, FORM_URLENCODED)
         key = idempotency_key(headers)
-        arguments = saying.read_form(await read_body(request, headers, opinion.MAX_BYTES))
-        if "api_key" not in arguments:
-            raise ProblemError(
-                403, "no_key", "The api_key is missing", "Send a channel key as the argument api_key."
-            )
-        caller, city = intake.submitter({**headers, "authorization": f"Bearer {arguments['api_key']}"})
-        catalogue.require_jurisdiction(
-            city, arguments.get("jurisdiction_id") or request.query_params.get("jurisdiction_id")
-        )
-        intake.require_rate(caller)
+        arguments, caller, city = await _posted(intake, request, headers, "submit")
         raw = msgspec.json.encode(saying.body_of(arguments, city))
         prepared = intake.door.prepare(raw, caller, city, key=key, traceparent=headers.get("traceparent"))
         (refused,) = await intake.door.hand_in([prepared])
@@ -105,6 +95,41 @@ def _add_submission(routes: APIRouter, intake: Intake) -> None:
             "account_id": None,
         }
         return answer(form, "service_requests", [receipt])
+
+    @routes.post("/open311/v2/servicerequestupdates.{form}", openapi_extra=documentation.POST_UPDATE)
+    async def update(request: Request) -> Response:
+        """mySociety's extension: another system of the city, with a key of the scope `field`, tells what was
+        seen or done on the spot. It becomes a visit (`visit.recorded`): where a request stands is for the
+        deputy to say. The same `update_id` or Idempotency-Key again is counted once.
+        """
+        form = _form(request)
+        headers = headers_of(request)
+        arguments, caller, city = await _posted(intake, request, headers, visits.SCOPE)
+        own = arguments.get("update_id")
+        key = f"open311:{own}" if own is not None else idempotency_key(headers) or ids.fresh()
+        raw = msgspec.json.encode(saying.update_of(arguments))
+        visit = visits.prepare(intake, raw, caller, city, key=key, traceparent=headers.get("traceparent"))
+        receipt = await visits.record(intake, visit)
+        return answer(form, "service_request_updates", [{"update_id": receipt["command_id"]}])
+
+
+async def _posted(
+    intake: Intake, request: Request, headers: Headers, scope: Scope
+) -> tuple[dict[str, str], Caller, Snapshot]:
+    """The arguments of a POST, whose key has `scope`, and the city. Raises 400, 403, 404, 413, 415, 429 and
+    503."""
+    require_type(headers, FORM_URLENCODED)
+    arguments = saying.read_form(await read_body(request, headers, opinion.MAX_BYTES))
+    if "api_key" not in arguments:
+        raise ProblemError(
+            403, "no_key", "The api_key is missing", "Send a channel key as the argument api_key."
+        )
+    caller, city = intake.submitter({**headers, "authorization": f"Bearer {arguments['api_key']}"}, scope)
+    catalogue.require_jurisdiction(
+        city, arguments.get("jurisdiction_id") or request.query_params.get("jurisdiction_id")
+    )
+    intake.require_rate(caller)
+    return arguments, caller, city
 
 
 def _add_reading(routes: APIRouter, intake: Intake) -> None:
@@ -125,7 +150,7 @@ def _add_reading(routes: APIRouter, intake: Intake) -> None:
         if ids:
             found = await _by_id(intake, ids)
             if not found:
-                raise _unknown()
+                raise saying.unknown_request()
         else:
             found = await _read(intake, lambda store: store.submitted_within(wanted, timelines=extended))
         shown = await _shown(intake, found, language, city, extended=extended)
@@ -139,7 +164,7 @@ def _add_reading(routes: APIRouter, intake: Intake) -> None:
         _require_rate(reads, request)
         found = await _by_id(intake, [request.path_params["service_request_id"].lower()])
         if not found:
-            raise _unknown()
+            raise saying.unknown_request()
         shown = await _shown(intake, found, language, city, extended=extended)
         return answer(form, "service_requests", shown, headers=_VARIES)
 
@@ -223,9 +248,3 @@ async def _read(intake: Intake, question: Callable[[TrackingStore], Awaitable[T]
     """What the projection answers. Raises 503 while it can't be read."""
     with told_when_unreadable():
         return await question(await intake.tracking.store())
-
-
-def _unknown() -> ProblemError:
-    return ProblemError(
-        404, "not_found", "The service_request_id was not found", "Send the id that the POST answered with."
-    )

@@ -1,26 +1,25 @@
-"""A POST of Open311 as the body of `POST /v1/opinions`: the same door judges both."""
+"""A POST of Open311 as the body of `POST /v1/opinions`, or as a visit: the same doors judge both."""
 
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from lianxin_chassis.problems import ProblemError
 from lianxin_contracts.registry import Snapshot
 from lianxin_intake.door import invalid
+from lianxin_intake.identity import is_opinion_id
 from lianxin_intake.open311.catalogue import ATTRIBUTE_CODES, require_service
 from lianxin_intake.opinion import Fault
 
 MAX_DESCRIPTION = 4_000  # characters, the specification's limit
-MAX_MEDIA_URL = 2_000  # characters: what browsers and logs take
 MAX_ARGUMENTS = 200
-# The line by which a link is kept: opinions have photos of their own and no place for a link.
-MEDIA_LINE = "链接 Link: "
+# mySociety's statuses that an update of another system may bring: those that close nothing.
+UPDATE_STATUSES = ("OPEN", "INVESTIGATING", "ACTION_SCHEDULED", "IN_PROGRESS")
 
 _ATTRIBUTE = re.compile(r"attribute\[([^\[\]]+)\](\[\])?")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,3}(\.[0-9]{0,20})?")
 _CJK = re.compile("[\u3400-\u9fff]")
-_LINK = re.compile(r"https?://[^\s\x00-\x1f\x7f-\x9f<>\"]+", re.IGNORECASE)
 
 Arguments = Mapping[str, str]
 
@@ -66,6 +65,8 @@ def body_of(arguments: Arguments, city: Snapshot) -> dict[str, Any]:
         found.append(Fault("address_id", "contradiction", "It names another grid than attribute[grid]."))
     if "address_string" in arguments:
         body["address"] = arguments["address_string"]
+    if "media_url" in arguments:
+        body["media_url"] = arguments["media_url"]
     body |= _location(arguments, attributes, found)
     # Coordinates that can't be read are a fault of their own.
     if not body.keys() & {"address", "grid", "station"} and not arguments.keys() & {"lat", "long"}:
@@ -78,6 +79,45 @@ def body_of(arguments: Arguments, city: Snapshot) -> dict[str, Any]:
     if found:
         raise invalid(found)
     return body
+
+
+def update_of(arguments: Arguments) -> dict[str, Any]:
+    """The visit that the `arguments` of an update say, as `visit.recorded` has it.
+
+    Raises 404 for what can't be a request's id, and 422 for what an update can't do here: where a request
+    stands is decided by who holds it.
+    """
+    request = arguments.get("service_request_id", "")
+    if request and not is_opinion_id(request.lower()):
+        raise unknown_request()
+    found = []
+    if arguments.get("status", "OPEN").upper() not in UPDATE_STATUSES:
+        known = ", ".join(UPDATE_STATUSES)
+        found.append(
+            Fault("status", "not_yours", f"Leave it out, or send one that closes nothing: {known}. "
+                  "The deputy who holds a request closes it.")
+        )  # fmt: skip
+    if not any(arguments.get(name) for name in ("description", "media_url")):
+        found.append(Fault("text", "missing", "Say what was seen or done."))
+    if len(arguments.get("description", "")) > MAX_DESCRIPTION:
+        found.append(Fault("text", "too_long", f"At most {MAX_DESCRIPTION} characters."))
+    if found:
+        raise invalid(found, "The update can't be recorded as it is")
+    named = {
+        "opinion": request.lower(),
+        "text": arguments.get("description"),
+        "visited_at": arguments.get("updated_datetime"),
+        "media_url": arguments.get("media_url"),
+        "deputy": arguments.get("attribute[deputy]"),
+    }
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def unknown_request() -> ProblemError:
+    """404: no request has this id."""
+    return ProblemError(
+        404, "not_found", "The service_request_id was not found", "Send the id that the POST answered with."
+    )
 
 
 def _attributes(arguments: Arguments) -> tuple[dict[str, str], list[Fault]]:
@@ -128,31 +168,13 @@ def _contact(arguments: Arguments) -> dict[str, str]:
 
 
 def _text(arguments: Arguments, service: str, found: list[Fault]) -> str:
-    """The words: the description, or the service's name where there is none, and the link in a line of its
-    own."""
+    """The words: the description, or the service's name where there is none."""
     text = arguments.get("description", "")
     if len(text) > MAX_DESCRIPTION:
         found.append(Fault("text", "too_long", f"{len(text)} characters; at most {MAX_DESCRIPTION}."))
     if not text or text.isspace():
         text = service
-    link = arguments.get("media_url")
-    if link is None:
-        return text
-    if len(link) > MAX_MEDIA_URL or not _is_link(link):
-        found.append(
-            Fault("media_url", "no_link", f"Send an http or https URL of at most {MAX_MEDIA_URL} characters.")
-        )
-    return f"{text}\n\n{MEDIA_LINE}{link}"
-
-
-def _is_link(link: str) -> bool:
-    """Whether `link` is a web address with a host. It is kept and never fetched."""
-    if _LINK.fullmatch(link) is None:
-        return False
-    try:
-        return bool(urlsplit(link).hostname)
-    except ValueError:
-        return False
+    return text
 
 
 def _malformed(detail: str) -> ProblemError:

@@ -57,13 +57,13 @@ _RETRIED = {
 def station_page_routes(intake: Intake, secret: bytes) -> APIRouter:
     """The station's page and the door behind it."""
     routes = APIRouter(route_class=PageRoute, include_in_schema=False)
-    tokens = PageTokens(secret)
+    tokens, root = PageTokens(secret), intake.public_url
 
     @routes.get("/s/{station}")
     async def show(request: Request) -> Response:
         """The page, empty."""
         city = city_of(intake.registry)
-        return _form(request, tokens, city, station_of(request, city), {}, ids.fresh())
+        return _form(request, root, tokens, city, station_of(request, city), {}, ids.fresh())
 
     @routes.post("/s/{station}")
     async def send(request: Request) -> Response:
@@ -82,7 +82,7 @@ def station_page_routes(intake: Intake, secret: bytes) -> APIRouter:
         try:
             prepared = await _take_in(intake, tokens, city, station, fields, files, request)
         except ProblemError as error:
-            return _refused(request, tokens, city, station, fields, error)
+            return _refused(request, root, tokens, city, station, fields, error)
         address = _receipt(request, station, prepared)
         if wants_json(request):
             return json_response(202, {"tracking_code": prepared.code, "page": address})
@@ -218,22 +218,25 @@ def station_of(request: Request, city: Snapshot) -> Station:
 
 def _refused(
     request: Request,
+    root: str,
     tokens: PageTokens,
     city: Snapshot,
     station: Station,
     fields: dict[str, str],
     error: ProblemError,
 ) -> Response:
-    """The page again with everything that was typed, and what is wrong with it."""
+    """The page again with everything that was typed, and what is wrong with it. `root`: where the pages are
+    from outside."""
     if wants_json(request) or (error.status != 422 and error.code not in _RETRIED):
         raise error
     # What was refused under a key was not taken in; what was not confirmed keeps its key, to count once.
     key = ids.fresh() if error.code == "idempotency_conflict" else key_of(fields) or ids.fresh()
-    return _form(request, tokens, city, station, fields, key, error)
+    return _form(request, root, tokens, city, station, fields, key, error)
 
 
 def _form(
     request: Request,
+    root: str,
     tokens: PageTokens,
     city: Snapshot,
     station: Station,
@@ -260,6 +263,7 @@ def _form(
         around=around,
         drawn=drawing(around[:1]) is not None,
         home=home(look, station.id),
+        ask_at=f"{root.rstrip('/').partition('://')[2]}/t",
         # What is wrong must not lie folded away.
         unfolded=bool(wrong.keys() & {"topic", "contact", *_CONTACT}),
         message=message(error, look.language) if error is not None else None,

@@ -36,9 +36,9 @@ class Alike:
 
 
 def may_see(opinion: Opinion, person: Person) -> bool:
-    """Whether `person` may open the case: staff every one, a deputy what is in the own inbox."""
+    """Whether `person` may open the case: as `require_seat`, without the refusal."""
     seat = opinion.seats.get(person.id)
-    return not person.is_deputy or (seat is not None and seat.state != "left")
+    return (seat is not None and seat.state != "left") or person.looks_into(opinion.station)
 
 
 def alike(

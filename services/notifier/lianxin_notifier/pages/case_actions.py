@@ -109,7 +109,8 @@ class _Forms:
 
     def _deciding(self, person: Person) -> list[Form]:
         forms: list[Form] = []
-        if person.may("staff"):
+        waits_here = self._opinion.stage == "triage" and person.is_of_station(self._opinion.station)
+        if person.may("staff") or waits_here:
             topics = [
                 (topic.id, topic_name(topic.id, self._language, self._city))
                 for topic in self._city.topics.values()

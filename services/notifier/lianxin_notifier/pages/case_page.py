@@ -78,7 +78,7 @@ def case_page_routes(notifier: Notifier) -> APIRouter:
         opinion = (await store.opinions([case])).get(case)
         if opinion is None:
             raise ProblemError(404, "case_unknown", "There is no such case")
-        require_seat(opinion, signed.person.actor)
+        require_seat(opinion, signed.person.actor, city_of(notifier.registry))
         history = await store.history(case)
         file = file_of(history)
         parts = [] if opinion.erased else await store.words(case)

@@ -13,6 +13,7 @@ from lianxin_chassis.pages import day_and_time, look_of
 from lianxin_chassis.problems import ProblemError
 from lianxin_contracts.lifecycle import Stage
 from lianxin_notifier.context import Notifier
+from lianxin_notifier.pages.device_page import push_part
 from lianxin_notifier.pages.lines import deputy_name, line_of
 from lianxin_notifier.pages.offline import keepable
 from lianxin_notifier.pages.rendering import PageRoute, page, visitor
@@ -42,6 +43,9 @@ def inbox_page_routes(notifier: Notifier) -> APIRouter:
         # The number first: what comes while the list is read is then told by the stream.
         number = await notifier.ledger.last(signed.person.id)
         items = await (await notifier.live.get()).work(signed.person.id, stage, MOST_LINES)
+        if not items and stage is None and signed.person.roles == {"station"}:
+            # Nothing was sent to them; what they work on is the station's.
+            return RedirectResponse(look_of(request).address("/station"), 303, {"Cache-Control": "no-store"})
         city, language, now = city_of(notifier.registry), look_of(request).language, datetime.now(UTC)
         lines = [line_of(item, now, language, city) for item in items]
         shown = [one for one in FILTERS if one != "triage" or not signed.person.is_deputy]
@@ -57,6 +61,7 @@ def inbox_page_routes(notifier: Notifier) -> APIRouter:
             filters=shown,
             number=number,
             more=len(items) == MOST_LINES,
+            push=await push_part(notifier, request, signed),
         )
 
     @routes.get("/supervision")

@@ -6,6 +6,7 @@ from typing import Literal
 
 from lianxin_chassis.pages import Language, day, day_and_time, days_until, local_time
 from lianxin_contracts.registry import Snapshot
+from lianxin_notifier.inbox import Opinion
 from lianxin_notifier.pages.rendering import text
 from lianxin_notifier.store import Item
 
@@ -68,6 +69,20 @@ def line_of(item: Item, now: datetime, language: Language, city: Snapshot, holde
         deadline=deadline(item.due, now, language, city),
         role=item.role,
         holder=deputy_name(holder, city) if holder is not None else None,
+    )
+
+
+def line_of_opinion(opinion: Opinion, now: datetime, language: Language, city: Snapshot) -> Line:
+    """How a list that is nobody's inbox shows `opinion` at `now`."""
+    return Line(
+        id=opinion.id,
+        topic=topic_name(opinion.topic, language, city),
+        place=place_name(opinion.grid, language, city),
+        stage=opinion.stage,
+        stage_words=text(f"stage.{opinion.stage}", language),
+        deadline=deadline(opinion.due, now, language, city),
+        role="station",
+        holder=deputy_name(opinion.holder, city) if opinion.holder is not None else None,
     )
 
 

@@ -66,7 +66,7 @@ def named_by(data: Struct) -> Sequence[str]:
     match data:
         case lifecycle.Submitted():
             return data.attachments
-        case lifecycle.Progressed() | lifecycle.Resolved():
+        case lifecycle.Progressed() | lifecycle.Resolved() | lifecycle.Visited():
             return data.evidence
         case _:
             return ()

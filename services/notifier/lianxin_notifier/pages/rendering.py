@@ -21,7 +21,7 @@ log = get_logger(__name__)
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
-_pages = Pages(HERE, kept=("command", "stage", "to"))
+_pages = Pages(HERE, kept=("command", "stage", "to", "fault", "out"))
 TEXTS = _pages.texts
 text = _pages.text
 

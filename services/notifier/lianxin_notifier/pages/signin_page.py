@@ -13,6 +13,8 @@ from lianxin_chassis.rates import Buckets, address_of, retry_after
 from lianxin_contracts import ids
 from lianxin_notifier.context import Notifier
 from lianxin_notifier.identity import LinkProvider
+from lianxin_notifier.oidc.provider import OidcProvider
+from lianxin_notifier.pages.oidc_page import FAULTS
 from lianxin_notifier.pages.rendering import PageRoute, page, visitor
 from lianxin_notifier.people import named, person_of
 from lianxin_notifier.rights import city_of
@@ -36,6 +38,7 @@ def signin_page_routes(notifier: Notifier, asking: Asking, *, closed: bool) -> A
     """The pages of signing in. `closed`: this instance has no secret and lets nobody in."""
     routes = APIRouter(route_class=PageRoute, include_in_schema=False)
     provider = LinkProvider(notifier.links, notifier.signins.sessions)
+    oidc = None if closed else notifier.oidc
 
     def require_open() -> None:
         if closed:
@@ -43,9 +46,23 @@ def signin_page_routes(notifier: Notifier, asking: Asking, *, closed: bool) -> A
 
     @routes.get("/signin")
     async def ask(request: Request) -> Response:
-        """Where a link can be asked for."""
+        """Where a link can be asked for, or the city's identity service gone to; with what went wrong there,
+        or that whoever comes has signed out."""
         to = own_path(request.query_params.get("to", ""))
-        return page("ask.html", request, None, asked=False, to=to)
+        fault = request.query_params.get("fault")
+        out = oidc is not None and request.query_params.get("out") == "1"
+        there = out and oidc is not None and await oidc.end_session(notifier.signins.public_url) is not None
+        return page(
+            "ask.html",
+            request,
+            None,
+            asked=False,
+            to=to,
+            oidc=oidc,
+            fault=fault if fault in FAULTS else None,
+            out=out,
+            out_there=there,
+        )
 
     @routes.post("/signin")
     async def send(request: Request) -> Response:
@@ -67,7 +84,7 @@ def signin_page_routes(notifier: Notifier, asking: Asking, *, closed: bool) -> A
             task = asyncio.create_task(asking.mailer.send(person, link, int(notifier.link_valid_s / 60)))
             asking.sending.add(task)
             task.add_done_callback(asking.sending.discard)
-        return page("ask.html", request, None, asked=True, to=to)
+        return page("ask.html", request, None, asked=True, to=to, oidc=None, fault=None, out=False)
 
     @routes.get("/signin/{token}")
     async def look(request: Request) -> Response:
@@ -91,7 +108,7 @@ def signin_page_routes(notifier: Notifier, asking: Asking, *, closed: bool) -> A
         response = RedirectResponse(
             address, 303, {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
         )
-        await notifier.signins.sign_in(provider, str(request.path_params["token"]), response)
+        await notifier.signins.sign_in(provider, str(request.path_params["token"]), request, response)
         return response
 
     @routes.post("/signout")
@@ -99,7 +116,10 @@ def signin_page_routes(notifier: Notifier, asking: Asking, *, closed: bool) -> A
         """End this sign-in."""
         signed = await visitor(notifier, request)
         notifier.signins.require_form(request, signed, await read_form(request))
-        response = RedirectResponse(look_of(request).address("/signin"), 303, {"Cache-Control": "no-store"})
+        # Whoever came by the identity service is offered to sign out there, too.
+        more = {"out": "1"} if signed.session.provider == OidcProvider.name else {}
+        address = look_of(request).address("/signin", **more)
+        response = RedirectResponse(address, 303, {"Cache-Control": "no-store"})
         await notifier.signins.sign_out(signed, response)
         return response
 

@@ -23,13 +23,14 @@ _CODES = ("by", "outcome", "score", "how", "clock", "role", "reason")
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One line of the timeline: when, in the city's time; what; somebody's own words and photos, where there
-    are some."""
+    """One line of the timeline: when, in the city's time; what; somebody's own words, photos, and a link to
+    somewhere else, where there are some."""
 
     at: str
     type: str
     text: str
     quote: str | None
+    link: str | None = None
     photos: tuple[Photo, ...] = ()
 
 
@@ -52,7 +53,8 @@ def steps(
                 at=day_and_time(told.at, language, city),
                 type=told.type,
                 text=text(f"event.{told.type}", language, **_values(data, language, city)),
-                quote=said.text if said is not None else None,
+                quote=(said.text or None) if said is not None else None,
+                link=said.media_url if said is not None else None,
                 photos=photos_of(data),
             )
         )
@@ -86,6 +88,8 @@ def _values(data: Struct, language: Language, city: Snapshot) -> dict[str, str]:
 def _actor(actor: Actor, language: Language, city: Snapshot) -> str:
     if actor.kind in ("deputy", "staff"):
         return deputy_name(actor.id, city)
+    if actor.kind == "channel" and (channel := city.channels.get(actor.id)) is not None:
+        return channel.name
     return known(f"actor.{actor.kind}", language, actor.id)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from lianxin_contracts import lifecycle
 from lianxin_contracts.envelope import Event
-from lianxin_router.domain import deputies, office, residents, submission
+from lianxin_router.domain import deputies, office, residents, submission, visits
 from lianxin_router.domain.case import Case
 from lianxin_router.domain.falling_due import settle
 from lianxin_router.domain.lifecycle_table import SUBMISSIONS, check_source, check_stage
@@ -79,6 +79,7 @@ _HANDLERS: dict[str, Handler] = {
     "opinion.rated": residents.rate,
     "opinion.erasure_requested": residents.erase,
     "opinion.seen": deputies.see,
+    "visit.recorded": visits.record,
     "case.accept": deputies.accept,
     "case.answer": deputies.answer,
     "case.progress": deputies.progress,

@@ -11,6 +11,7 @@ from lianxin_router.domain.clocks import latest_end_of_pause
 from lianxin_router.domain.codes import is_id
 from lianxin_router.domain.placing import end_pause, place, policy_of, transfer_to
 from lianxin_router.domain.ports import Context
+from lianxin_router.domain.stations import is_of_another_station
 from lianxin_router.domain.story import Refused, Story, refused, whole_milliseconds
 
 # Outcomes that leave nothing to show: the case was no case of its own.
@@ -190,13 +191,15 @@ def _may_not_answer_child(case: Case, actor: Actor, child: str, context: Context
         return refused("unknown_child", field="child")
     if order.answered is not None:
         return refused("already_answered", child=child)
-    if actor.kind == "staff" and _speaks_for(actor, order, context):
+    if actor.kind == "staff" and _speaks_for(case, actor, order, context):
         return None
     return _not_the_assignee(case, actor)
 
 
-def _speaks_for(actor: Actor, order: Child, context: Context) -> bool:
-    return actor.id == order.department or context.staff(actor.id) is not None
+def _speaks_for(case: Case, actor: Actor, order: Child, context: Context) -> bool:
+    if actor.id == order.department:
+        return True
+    return context.staff(actor.id) is not None and not is_of_another_station(case, actor, context)
 
 
 def _may_not_transfer(story: Story, said: inbound.Transfer, context: Context) -> Refused | None:

@@ -292,6 +292,7 @@ _CHANGES: dict[type[msgspec.Struct], Callable[[Case, Any, datetime], Changes]] =
     lifecycle.Published: _published,
     lifecycle.Unpublished: _unpublished,
     lifecycle.SeenBy: _seen,
+    lifecycle.Visited: _nothing,
     lifecycle.Erased: _erased,
     lifecycle.ContactRevealed: _nothing,
     lifecycle.Breached: _breached,

@@ -16,6 +16,7 @@ from lianxin_router.domain.placing import (
     responsible,
 )
 from lianxin_router.domain.ports import Context
+from lianxin_router.domain.stations import is_of_station
 from lianxin_router.domain.story import Refused, Story, refused
 
 
@@ -23,7 +24,9 @@ def assign(story: Story, said: inbound.Assign, context: Context) -> Refused | No
     """A person decides: in triage and arbitration, or over the head of the present assignee. Naming a deputy
     is a ruling; correcting grid or topic lets the router decide again."""
     case = story.case
-    if why := _not_in_office(case, said.actor, ("triage", "supervisor"), context):
+    # Staff of a station place what came in there and waits; nothing is taken from a deputy by them.
+    own = case.stage == "triage" and is_of_station(case, said.actor, context)
+    if not own and (why := _not_in_office(case, said.actor, ("triage", "supervisor"), context)):
         return why
     if why := _unusable_ruling(story, said, context):
         return why

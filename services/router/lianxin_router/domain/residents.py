@@ -8,6 +8,7 @@ from lianxin_router.domain.clocks import due_once_reopened
 from lianxin_router.domain.codes import as_recorded, is_id
 from lianxin_router.domain.placing import keeps_mandate, place, policy_of, responsible
 from lianxin_router.domain.ports import Context
+from lianxin_router.domain.stations import is_of_another_station
 from lianxin_router.domain.story import Refused, Story, refused
 
 
@@ -63,7 +64,9 @@ def conclude(story: Story, context: Context) -> None:
 def erase(story: Story, said: inbound.ErasureRequested, context: Context) -> Refused | None:
     """Delete every word and contact of the opinion. What remains are codes and times."""
     is_staff = said.actor.kind == "staff" and context.staff(said.actor.id) is not None
-    if said.actor.kind != "resident" and not is_staff:
+    if said.actor.kind != "resident" and (
+        not is_staff or is_of_another_station(story.case, said.actor, context)
+    ):
         return refused("not_allowed", actor=said.actor.kind)
     if said.reason is not None and not is_id(said.reason):
         return refused("malformed", field="reason")

@@ -43,6 +43,7 @@ def submit(story: Story, said: inbound.Submitted, context: Context) -> Refused |
             address=said.address,
             place=said.place,
             language=said.language,
+            media_url=said.media_url,
         )
     )
     story.tell(

@@ -5,6 +5,9 @@ const form = document.getElementById('opinion');
 const queueName = 'lianxin.kiosk.' + form.dataset.station;
 const ask = document.getElementById('still-there');
 const told = document.getElementById('still-left');
+const reserveName = 'lianxin.kiosk.codes.' + form.dataset.station;
+const LOW = 10; // pairs; below that more are fetched while there is a line
+let inHand = null; // the pair under whose key the form goes
 let idle = 0;
 let kept = []; // where nothing can be stored
 let sending = false;
@@ -18,7 +21,44 @@ function keep(all) {
   const waiting = document.getElementById('kiosk-waiting');
   waiting.textContent = all.length ? waiting.dataset.text.replace('{number}', all.length) : '';
 }
+// Keys with the code that belongs to each, fetched beforehand: who sends without a line gets one too. A pair leaves the
+// reserve when its key is sent, whatever comes of it: no two people get the same.
+function reserve() {
+  try { return JSON.parse(localStorage.getItem(reserveName)) || []; } catch { return []; }
+}
+function setReserve(pairs) {
+  try { localStorage.setItem(reserveName, JSON.stringify(pairs)); } catch { /* full or off: then there is no code without a line */ }
+}
+async function fillReserve() {
+  if (reserve().length >= LOW) return;
+  try {
+    const answer = await fetch(new URL(form.action).pathname + '/codes', {
+      method: 'POST', headers: { Accept: 'application/json' },
+      body: new URLSearchParams({ token: form.elements.token.value }), signal: AbortSignal.timeout(20000),
+    });
+    const body = await answer.json();
+    if (answer.status === 200) setReserve([...reserve(), ...body.codes]);
+    else if (body.page_token) form.elements.token.value = body.page_token;
+  } catch { /* no line: tried again below */ }
+}
+form.addEventListener('submit', () => {
+  if (inHand && inHand[0] === form.elements.key.value) return; // the same once more, mended
+  const [pair, ...others] = reserve();
+  inHand = pair || null;
+  if (!pair) return;
+  setReserve(others);
+  form.elements.key.value = pair[0];
+}, { capture: true });
+function showCode(code) {
+  document.getElementById('kept-big').textContent = code;
+  document.getElementById('kept-code').hidden = !code;
+  form.hidden = Boolean(code);
+}
+document.getElementById('kept-print').addEventListener('click', () => window.print());
+document.getElementById('kept-done').addEventListener('click', () => anew());
 function clear() {
+  inHand = null;
+  showCode('');
   for (const input of form.elements) {
     if (input.name === 'token' || input.type === 'submit' || input.type === 'button') continue;
     if (input.name === 'key') input.value = crypto.randomUUID ? crypto.randomUUID() : input.value;
@@ -47,7 +87,7 @@ function touched() {
 }
 function used() {
   const changed = [...form.elements].some((one) => one.id && one.type !== 'button' && one.value && one.type !== 'submit');
-  return changed || location.search !== new URL(form.dataset.kiosk, location.href).search || document.querySelector('.told, #message:not(:empty)');
+  return changed || location.search !== new URL(form.dataset.kiosk, location.href).search || document.querySelector('.told, #message:not(:empty), #kept-code:not([hidden])');
 }
 setInterval(() => {
   if (!used()) { idle = 0; return; }
@@ -67,7 +107,14 @@ document.getElementById('start-anew').addEventListener('click', anew);
 form.addEventListener('unsent', (event) => {
   event.preventDefault();
   keep([...queue(), event.detail]);
+  const code = inHand && inHand[0] === event.detail.key ? inHand[1] : '';
   clear();
+  if (code) {
+    document.getElementById('message').textContent = '';
+    showCode(code);
+    document.getElementById('kept-print').focus();
+    return;
+  }
   const message = document.getElementById('message');
   message.className = 'message good';
   message.textContent = form.dataset.queued;
@@ -105,7 +152,11 @@ async function deliver() {
   } catch { /* no line yet: tried again below */ }
   sending = false;
 }
-window.addEventListener('online', deliver);
-setInterval(deliver, TRY_AGAIN_S * 1000);
+async function withLine() {
+  await deliver();
+  await fillReserve();
+}
+window.addEventListener('online', withLine);
+setInterval(withLine, TRY_AGAIN_S * 1000);
 keep(queue());
-deliver();
+withLine();

@@ -2,6 +2,7 @@
 // shown only where nothing came. Kept is what the server marks as fit for it (never a page with a contact), for one
 // person at a time, and forgotten when that person is signed out.
 'use strict';
+importScripts('/push-worker.js'); // alerts come to the same worker: pages below /inbox have one alone
 const SHELL = 'lianxin-shell-VERSION';
 const PAGES = 'lianxin-pages';
 const KEPT = ['KEPT'];

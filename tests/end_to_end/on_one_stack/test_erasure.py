@@ -4,8 +4,7 @@ every topic after compaction, every database, and every projection that is built
 import asyncio
 import base64
 import json
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import bson
@@ -35,17 +34,11 @@ IN_CLEAR_NOWHERE = (NAME, PHONE, MAIL)
 SAID = (TITLE, TEXT, ADDRESS, RELEASED, ANSWER, PROGRESS)
 
 
-@pytest.fixture(scope="module")
-def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+@pytest.fixture
+def city(stack: LocalStack) -> LocalStack:
     if wanted_broker().kind != "kafka":
         pytest.skip("the stand-in broker does not compact")
-    directory: Path = tmp_path_factory.mktemp("erasure")
-    stack = LocalStack(directory, env={"LIANXIN_REBUILD_HANDOVER_S": "1"})
-    try:
-        stack.up()
-        yield stack
-    finally:
-        stack.remove()
+    return stack
 
 
 def test_what_is_erased_is_in_no_topic_no_database_and_comes_back_with_no_rebuild(city: LocalStack) -> None:

@@ -1,0 +1,1 @@
+"""A city's own identity service by OpenID Connect: the second provider behind the port `IdentityProvider`."""
