@@ -256,7 +256,17 @@ def test_every_page_of_the_workbench_has_a_door():
         if rule["host"].startswith("notifier")
     ]
     pages = ("/inbox", "/inbox/x", "/duty/x", "/signin", "/signin/x", "/signin/oidc/callback", "/signout")
-    for page in (*pages, "/signins", "/station", "/supervision", "/static/workbench.css"):
+    for page in (
+        *pages,
+        "/signins",
+        "/station",
+        "/supervision",
+        "/triage",
+        "/devices",
+        "/sw.js",
+        "/push-worker.js",
+        "/static/workbench.css",
+    ):
         assert any(
             page == path or (kind == "Prefix" and page.startswith(f"{path.rstrip('/')}/"))
             for path, kind in doors
