@@ -42,6 +42,7 @@ ALLOWED = {
     "CommandRefused.values": "what a refusal is about: stages, ids, codes; never what was said",
     "DueTimes.policy": CODE_OF_THE_CITY,
     "DueTimes.policy_version": VERSION,
+    "Erased.reason": CODE,
     "Explanation.registry_version": VERSION,
     "Explanation.rules_version": VERSION,
     "HandedOver.child": OPAQUE,

@@ -74,6 +74,7 @@ class Opinion(Struct, frozen=True, kw_only=True):
     replayed: bool = False
     language: str = "zh"
     station: str | None = None
+    issue: str | None = None
     erased: bool = False
     withdrawn: bool = False
     has_contact: bool = False
@@ -296,6 +297,8 @@ def _facts(before: Opinion, event: Event) -> dict[str, object]:
             return {"stage": "closed"}
         case lifecycle.Withdrawn():
             return {"withdrawn": True}
+        case lifecycle.IssueJoined() | lifecycle.IssueMerged() as joined:
+            return {"issue": joined.issue}
         case lifecycle.Erased():
             return {"erased": True}
         case _:
@@ -309,9 +312,11 @@ _COMMANDED = frozenset(
         "opinion.accepted", "opinion.answered", "opinion.progressed", "opinion.handed_over",
         "opinion.transferred", "opinion.returned", "opinion.paused", "opinion.resumed", "opinion.resolved",
         "opinion.supervised", "opinion.published", "opinion.unpublished", "opinion.seen",
-        "contact.revealed",
+        "contact.revealed", "opinion.erased",
     }
 )  # fmt: skip
+# What the workbench sends that is no `case.` command.
+_OPINION_COMMANDS = frozenset({"opinion.seen", "opinion.erasure_requested"})
 _ASSIGNED_BY_A_PERSON = frozenset({"triage", "transfer"})
 
 
@@ -338,7 +343,7 @@ def command_result(before: Opinion, event: Event) -> CommandResult | None:
         return None
     data = event.data
     if isinstance(data, lifecycle.CommandRefused):
-        if not data.type.startswith("case.") and data.type != "opinion.seen":
+        if not data.type.startswith("case.") and data.type not in _OPINION_COMMANDS:
             return None
         return CommandResult(
             command=event.causationid,

@@ -77,6 +77,9 @@ class ProjectionStore:
         await self._histories.create_index([("opinion", 1), ("sequence", 1)], name="case")
         await self._opinions.create_index([("station", 1), ("submitted", -1)], name="station")
         await self._pending.create_index([("told", 1), ("recorded", 1)], name="next")
+        # For what is like a case: of the same issue, and open in the same grid on the same topic.
+        await self._opinions.create_index([("issue", 1), ("submitted", -1)], name="issue")
+        await self._opinions.create_index([("grid", 1), ("topic", 1), ("submitted", -1)], name="place")
 
     async def state(self) -> str | None:
         """`built`, `building`, or None where a collection was dropped."""
@@ -260,6 +263,22 @@ class ProjectionStore:
         )
         await self._require("opinions")
         return [_opinion(document) for document in found]
+
+    async def alike(self, opinion: Opinion, limit: int) -> tuple[list[Opinion], list[Opinion]]:
+        """The newest others of the same issue, and of the same grid and topic, at most `limit` of each."""
+        same: list[Document] = []
+        if opinion.issue is not None:
+            same = await self._newest_others({"issue": opinion.issue}, opinion.id, limit)
+        near: list[Document] = []
+        if opinion.grid is not None and opinion.topic is not None:
+            here = {"grid": opinion.grid, "topic": opinion.topic}
+            near = await self._newest_others(here, opinion.id, limit)
+        await self._require("opinions")
+        return [_opinion(document) for document in same], [_opinion(document) for document in near]
+
+    async def _newest_others(self, condition: Document, but: str, limit: int) -> list[Document]:
+        found = await self._opinions.find(condition).sort("submitted", -1).limit(limit + 1).to_list(limit + 1)
+        return [document for document in found if document["_id"] != but][:limit]
 
     async def seats(self, opinions: Iterable[str]) -> dict[str, Mapping[str, Seat]]:
         """Who has a place at each of these opinions."""
