@@ -25,6 +25,7 @@ import http.client
 import json
 import os
 import secrets
+import signal
 import statistics
 import subprocess
 import sys
@@ -145,6 +146,7 @@ async def fill(bootstrap: str) -> None:
 
 def run(seconds: float, rounds: int, connections: int, with_proxy: bool) -> None:
     """Start everything, measure, print, stop everything."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leave no server behind
     ports = free_ports()
     broker_port, controller, intake_port, empty_port, proxy_port = (next(ports) for _ in range(5))
     started: list[subprocess.Popen[bytes]] = []

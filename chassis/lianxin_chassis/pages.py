@@ -20,14 +20,14 @@ Language = Literal["zh", "en"]
 _WEEKDAYS = {"zh": "一二三四五六日", "en": ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")}
 
 
-def security_headers(permissions: str = "()", pictures: str = "") -> dict[str, str]:
+def security_headers(permissions: str = "()", pictures: str = "", uploads: str = "") -> dict[str, str]:
     """Nothing from anywhere else, and no page of ours in another's frame. `permissions`: who may use
     position, camera and microphone, `()` nobody, `(self)` our own pages. `pictures`: another origin whose
-    pictures may be shown, such as `https://intake.example.org`."""
+    pictures may be shown, such as `https://intake.example.org`; `uploads`: one that a script may send to."""
     return {
         "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' "
-        f"{f'{pictures} ' if pictures else ''}data:; connect-src 'self'; worker-src 'self'; form-action "
-        "'self'; base-uri 'none'; frame-ancestors 'none'",
+        f"{f'{pictures} ' if pictures else ''}data:; connect-src 'self'{f' {uploads}' if uploads else ''}; "
+        "worker-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
         "X-Content-Type-Options": "nosniff",
         "Permissions-Policy": f"geolocation={permissions}, camera={permissions}, microphone={permissions}",
         "Cache-Control": "no-store",

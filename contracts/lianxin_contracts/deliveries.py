@@ -32,10 +32,16 @@ class InboxEntry(Struct, frozen=True):
 class Delivery(Struct, frozen=True):
     """`delivery.recorded`: one step of one alert on one channel.
 
-    `alert` is UUIDv5 of (cause, receiver, channel); `cause` the lifecycle event that asked for it; `number`
-    the receiver's own inbox number (channel `inbox` only) and `entry` what the inbox shows. `attempting` is
-    written before an attempt is made, its result after; an `attempting` without a result means that a
-    process died in between, and the repeat carries `repeated_after_crash`.
+    `about` says which message it was: the type of the lifecycle event, `notice.…` (digest, weekly,
+    contact_day) or `resident.…`; None in records from before there was such a field, and for `inbox`. Notices
+    are about no single case: `opinion` and `cause` are then empty. A resident is the receiver `resident`,
+    whoever it is.
+
+    `alert` is UUIDv5 of (cause, receiver, channel), of the `again`-th repeat to somebody who did not heed it
+    UUIDv5 of (cause, receiver, channel, "again", `again`); `cause` the lifecycle event that asked for it;
+    `number` the receiver's own inbox number (channel `inbox` only) and `entry` what the inbox shows.
+    `attempting` is written before an attempt is made, its result after; an `attempting` without a result
+    means that a process died in between, and its repetition carries `repeated_after_crash`.
     """
 
     alert: str
@@ -51,6 +57,8 @@ class Delivery(Struct, frozen=True):
     error: str | None = None
     latency_ms: int | None = None
     entry: InboxEntry | None = None
+    about: str | None = None
+    again: int = 0
 
 
 MODELS: dict[str, type[Struct]] = {"delivery.recorded": Delivery}

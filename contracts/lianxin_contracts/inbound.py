@@ -98,9 +98,11 @@ class Rated(Struct, frozen=True):
 
 
 class ErasureRequested(Struct, frozen=True):
-    """`opinion.erasure_requested`: every word and contact of this opinion is to be deleted."""
+    """`opinion.erasure_requested`: every word and contact of this opinion is to be deleted. `reason`: a code,
+    where staff ask for it."""
 
     actor: Actor
+    reason: str | None = None
 
 
 class Seen(Struct, frozen=True):

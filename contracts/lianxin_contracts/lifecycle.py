@@ -370,9 +370,11 @@ class IssueSurged(Struct, frozen=True):
 
 
 class Erased(Struct, frozen=True):
-    """`opinion.erased`: words and contacts are deleted; later records of this id are refused."""
+    """`opinion.erased`: words and contacts are deleted; later records of this id are refused. `reason`: a
+    code, where staff erased it."""
 
     actor: Actor
+    reason: str | None = None
 
 
 class CommandRefused(Struct, frozen=True):

@@ -188,7 +188,7 @@ def test_a_pod_is_told_its_own_secrets_and_signs_in_as_itself(name: str):
         "value" in told[key]
         for key in told
         if key.endswith(("_PASSWORD", "_SECRET", "_KEY", "_URL"))
-        and key not in ("LIANXIN_PUBLIC_URL", "LIANXIN_INTAKE_URL")
+        and key not in ("LIANXIN_PUBLIC_URL", "LIANXIN_INTAKE_URL", "LIANXIN_NOTIFIER_URL")
     )
 
 
@@ -255,8 +255,12 @@ def test_every_page_of_the_workbench_has_a_door():
         for rule in ingress["spec"]["rules"]
         if rule["host"].startswith("notifier")
     ]
-    pages = ("/inbox", "/inbox/x", "/duty/x", "/signin", "/signin/x", "/signin/oidc/callback", "/signout")
-    for page in (*pages, "/signins", "/station", "/supervision", "/static/workbench.css"):
+    pages = (
+        *("/inbox", "/inbox/x", "/duty/x", "/signin", "/signin/x", "/signin/oidc/callback", "/signout"),
+        *("/signins", "/station", "/supervision", "/triage", "/preferences", "/devices", "/stop/x"),
+        *("/sw.js", "/push-worker.js", "/static/workbench.css"),
+    )
+    for page in pages:
         assert any(
             page == path or (kind == "Prefix" and page.startswith(f"{path.rstrip('/')}/"))
             for path, kind in doors

@@ -81,14 +81,15 @@ def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     [
         *(("intake", path) for path in (
             "/v1/opinions", "/v1/opinions:batch", "/v1/events", "/v1/stations?q=x",
-            "/v1/topics",
+            "/v1/topics", "/sw.js",
             "/open311/v2/services.json", "/s/S0100", "/t/ABCD-EFGH", "/qr/S0100.svg",
             "/qr/S0100.pdf?paper=a3", "/qr/region/320213021.pdf",
         )),
         *(("notifier", path) for path in (
             "/v1/inbox?deputy=D1", "/v1/alerts/stream", "/v1/cases/x/actions", "/v1/commands/x",
             "/inbox", "/duty/S0100", "/signin", "/signin/a.b", "/signin/oidc/callback?code=x", "/signout",
-            "/signins", "/station", "/supervision",
+            "/signins", "/station", "/stop/AZezxA", "/supervision", "/triage", "/preferences", "/devices",
+            "/sw.js", "/push-worker.js",
         )),
         *(("metrics", path) for path in (
             "/v1/reports/day", "/v1/reports/closure?by=topic", "/v1/definitions",

@@ -16,6 +16,7 @@ from tests.support.wait import eventually
 
 SECRET = "a tracking secret for tests"
 LINK_SECRET = "a link secret for tests"
+WORKBENCH_URL = "https://workbench.test"
 # Two Official Accounts, one with encryption and one without.
 WECHAT = {
     "wechat": {
@@ -53,6 +54,7 @@ class Running:
             "LIANXIN_PAGE_POSTS_BURST": "1000000",
             "LIANXIN_TRACKING_SECRET": SECRET,
             "LIANXIN_LINK_SECRET": LINK_SECRET,
+            "LIANXIN_NOTIFIER_URL": WORKBENCH_URL,
             "LIANXIN_CONTACT_PUBLIC_KEY": base64.b64encode(bytes(PRIVATE_KEY.public_key)).decode(),
             "LIANXIN_WECHAT": json.dumps(WECHAT),
             "LIANXIN_WECHAT_PICTURE_HOSTS": '["127.0.0.1"]',

@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 
 from lianxin_contracts import ids, inbound, lifecycle, topics
-from lianxin_contracts.links import photo_link
+from lianxin_contracts.links import photo_link, upload_permit
 from lianxin_intake.attachments import AttachmentIds
 from lianxin_intake.tracking import TrackingCodes
 from tests.intake.lifecycles import ASSIGNED, DEPUTY, RESIDENT, START, history
 from tests.intake.pictures import photograph
-from tests.intake.running import LINK_SECRET, SECRET, Running
+from tests.intake.running import LINK_SECRET, SECRET, WORKBENCH_URL, Running
 from tests.intake.small_city import ACT, NO_SCOPE, OTHER, SUBMIT
 from tests.intake.topics import said_of, write
 from tests.support.brokers import Broker
@@ -226,3 +226,59 @@ def test_with_the_database_away_photos_wait_and_opinions_that_name_them_do_not(
     assert "Retry-After" in refused.headers
     photo = AttachmentIds(SECRET.encode()).of("app", "uploaded before")
     assert alone.submit({"text": "x", "attachments": [photo]}, SUBMIT).status_code == 202
+
+
+def permit(minutes: int = 15, secret: str = LINK_SECRET) -> dict[str, str]:
+    until = datetime.now(UTC) + timedelta(minutes=minutes)
+    return {"Lianxin-Upload-Permit": upload_permit(secret.encode(), "D1", until)}
+
+
+def test_a_deputy_s_browser_uploads_evidence_by_a_permit_of_the_notifier(
+    api: Running, worker: Running, city_broker: Broker
+) -> None:
+    again = {"Idempotency-Key": str(uuid4()), "Origin": WORKBENCH_URL, **permit()}
+    first, second = (upload(api, key=None, **again) for _ in range(2))
+    assert (first.status_code, second.status_code) == (201, 201), first.text
+    photo = first.json()["id"]
+    assert second.json()["id"] == photo
+    assert first.headers["access-control-allow-origin"] == WORKBENCH_URL
+    # What it is for: a deputy names it, and the resident sees it.
+    done = lifecycle.Resolved(DEPUTY, "solved", "answer", (photo,), START + timedelta(days=9))
+    opinion = ids.fresh()
+    steps = (submitted(), ASSIGNED, lifecycle.Accepted(DEPUTY), done)
+    write(city_broker.bootstrap, history(opinion, *steps))
+    eventually(lambda: look(api, photo, code=CODES.of(opinion)).status_code == 200, timeout=120)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [permit(-1), permit(secret="another secret"), permit(24 * 60), {"Lianxin-Upload-Permit": "D1"}],
+    ids=["expired", "forged", "too long", "nonsense"],
+)
+def test_a_permit_that_is_not_good_uploads_nothing_and_says_so_to_the_page(
+    api: Running, headers: dict[str, str]
+) -> None:
+    answer = upload(api, key=None, Origin=WORKBENCH_URL, **headers)
+    assert (answer.status_code, answer.json()["code"]) == (403, "permit_expired")
+    assert answer.headers["access-control-allow-origin"] == WORKBENCH_URL
+
+
+def test_by_a_permit_the_same_limits_hold_for_a_photo(api: Running) -> None:
+    broken = upload(api, b"no image", key=None, Origin=WORKBENCH_URL, **permit())
+    assert broken.status_code == 415
+    assert broken.headers["access-control-allow-origin"] == WORKBENCH_URL
+
+
+def test_only_pages_of_the_workbench_may_read_what_an_upload_says(api: Running) -> None:
+    asking = {
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "lianxin-upload-permit",
+    }
+    allowed = api.http.options("/v1/attachments", headers={"Origin": WORKBENCH_URL, **asking})
+    assert allowed.headers["access-control-allow-origin"] == WORKBENCH_URL
+    assert "lianxin-upload-permit" in allowed.headers["access-control-allow-headers"]
+    for origin in ("https://evil.test", "https://workbench.test.evil.test", "null"):
+        refused = api.http.options("/v1/attachments", headers={"Origin": origin, **asking})
+        assert "access-control-allow-origin" not in refused.headers
+        answer = upload(api, key=None, Origin=origin, **permit())
+        assert "access-control-allow-origin" not in answer.headers

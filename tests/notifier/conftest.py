@@ -16,6 +16,8 @@ from tests.support.databases import Database
 from tests.support.smtp import SmtpServer
 
 DATABASE = "notifier_shared"
+# Nobody is there: what a browser asks of it, tests answer.
+INTAKE_URL = "https://say.test"
 WEBHOOK_SECRET = "a webhook secret"
 PUSH_KEY = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE"
 # Retries within seconds, so that tests see them; a lease that outlasts an attempt.
@@ -47,7 +49,8 @@ def api(
 ) -> Iterator[Running]:
     """A ready API."""
     directory = tmp_path_factory.mktemp("notifier-api")
-    running = Running("api", directory, city_broker, database.url, DATABASE, push_private_key=PUSH_KEY)
+    more = {"intake_url": INTAKE_URL, "link_secret": "a link secret", "push_private_key": PUSH_KEY}
+    running = Running("api", directory, city_broker, database.url, DATABASE, **more)
     yield running.start()
     running.stop()
 

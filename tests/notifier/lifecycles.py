@@ -98,8 +98,9 @@ class History:
         data = words.Words(self.opinion, part, kind, text, RESIDENT)  # type: ignore[arg-type]
         return self._beside(topics.WORDS, "words.written", part, data)
 
-    def contact(self, phone: str) -> OutRecord:
-        box = SealedBox(PRIVATE_KEY.public_key).encrypt(msgspec.json.encode({"name": "王", "phone": phone}))
+    def contact(self, phone: str, **more: str) -> OutRecord:
+        inside = {"name": "王", "phone": phone, **more}
+        box = SealedBox(PRIVATE_KEY.public_key).encrypt(msgspec.json.encode(inside))
         data = words.SealedContact(self.opinion, "text", base64.b64encode(box).decode())
         return self._beside(topics.CONTACTS, "contact.sealed", "text", data)
 

@@ -1,6 +1,7 @@
 """A city of one street with deputies who have every kind of channel, and the keys that the tests use."""
 
 import asyncio
+from datetime import UTC, date, datetime, timedelta
 
 from lianxin_contracts import registry
 from lianxin_contracts.registry import ChannelKey, hash_of_key
@@ -21,6 +22,13 @@ ADMIN = "lx_notifier_admin"
 HOOK_PORT = free_port()
 
 SQUARE = ((120.30, 31.57), (120.31, 31.57), (120.31, 31.58), (120.30, 31.58), (120.30, 31.57))
+
+
+def all_days(year: int) -> tuple[date, ...]:
+    """Every day of `year`."""
+    first = date(year, 1, 1)
+    return tuple(first + timedelta(days=n) for n in range((date(year + 1, 1, 1) - first).days))
+
 
 RECORDS = (
     ("city", registry.City("wuxi", "无锡")),
@@ -44,6 +52,17 @@ RECORDS = (
     (
         "deputy",
         registry.Deputy("W2", "内", "street", channels=(f"webhook:http://127.0.0.3:{HOOK_PORT}/hook",)),
+    ),
+    # The first channel is not set up anywhere, so that the second is used.
+    *(
+        ("deputy", registry.Deputy(f"F{n}", f"两路{n}", "street", channels=(f"sms:1380000000{n}", mail)))
+        for n in range(1, 4)
+        for mail in [f"mail:f{n}@deputies.test"]
+    ),
+    # Every day is worked from midnight to midnight: a test runs at any time.
+    *(
+        ("calendar", registry.Calendar(str(year), year, workdays=all_days(year), hours=(("00:00", "23:59"),)))
+        for year in (datetime.now(UTC).year, datetime.now(UTC).year + 1)
     ),
     ("staff", registry.Staff("T1", "分派员", ("triage",))),
     ("staff", registry.Staff("S1", "督办员", ("supervisor",))),

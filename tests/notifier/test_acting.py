@@ -51,6 +51,37 @@ def test_staff_act_as_staff(city_broker: Broker, api: Running) -> None:
     assert event.data == inbound.Assign(inbound.Actor("staff", "T1", via="workbench"), "D2")
 
 
+def test_an_administrator_erases_with_a_reason_and_nobody_else_does(
+    city_broker: Broker, api: Running
+) -> None:
+    opinion = ids.fresh()
+    for who in ("D1", "T1", "S1"):
+        refused = api.act(opinion, {"action": "erase", "as": who, "reason": "resident_asked"})
+        assert (refused.status_code, refused.json()["code"]) == (403, "role_missing")
+    for wrong in ({}, {"reason": "13800000000"}):
+        assert api.act(opinion, {"action": "erase", "as": "A1", **wrong}).status_code == 422
+    assert api.act(opinion, {"action": "erase", "as": "A1", "reason": "resident_asked"}).status_code == 202
+    (event,) = said(city_broker, opinion)
+    assert event.type == "opinion.erasure_requested"
+    assert event.data == inbound.ErasureRequested(
+        inbound.Actor("staff", "A1", via="workbench"), "resident_asked"
+    )
+
+
+def test_what_became_of_an_erasure_is_told(city_broker: Broker, worker: Running, api: Running) -> None:
+    opinion = History()
+    write(city_broker.bootstrap, opinion.steps(SUBMITTED, assigned("D1")))
+    body = {"action": "erase", "as": "A1", "reason": "ordered"}
+    command = api.act(opinion.opinion, body).json()["command_id"]
+    erased = lifecycle.Erased(inbound.Actor("staff", "A1"), "ordered")
+    write(city_broker.bootstrap, [opinion.next(erased, cause=command)])
+    eventually(lambda: status(api, command) == {"status": "applied"})
+    later = api.act(opinion.opinion, body).json()["command_id"]
+    again = lifecycle.CommandRefused("opinion.erasure_requested", "erased")
+    write(city_broker.bootstrap, [opinion.next(again, cause=later)])
+    eventually(lambda: status(api, later) == {"status": "refused", "code": "erased"})
+
+
 def test_a_repeat_with_the_same_key_is_the_same_command_and_another_body_a_conflict(
     city_broker: Broker, api: Running
 ) -> None:

@@ -13,6 +13,7 @@ from tests.notifier.topics import deliveries, write
 from tests.notifier.visitors import Visitor, signed_in
 from tests.notifier.waiting import eventually
 from tests.support.brokers import Broker
+from tests.support.documented import require_as_shown
 from tests.support.push_service import PushService, Screen
 
 pytestmark = pytest.mark.usefixtures("worker")
@@ -141,3 +142,16 @@ def test_the_key_to_subscribe_with_is_the_public_half_of_what_the_worker_signs_w
     key = api.http.get("/v1/push/key").json()["key"]
     assert len(key) == 87  # 65 bytes in base64url
     assert key.startswith("B")  # 0x04: an uncompressed point
+
+
+def test_what_is_answered_is_what_the_document_shows(api: Running, service: PushService) -> None:
+    paths = api.http.get("/openapi.json").json()["paths"]
+    deputy, of = signed_in(api, "M6"), paths["/v1/push/subscriptions"]
+    token = {"X-CSRF-Token": token_of(deputy)}
+    given = service.screen().subscription()
+    made = deputy.http.post("/v1/push/subscriptions", json=given, headers=token)
+    require_as_shown(of["post"], made)
+    require_as_shown(of["get"], deputy.http.get("/v1/push/subscriptions"))
+    require_as_shown(paths["/v1/push/key"]["get"], deputy.http.get("/v1/push/key"))
+    removed = deputy.http.delete(f"/v1/push/subscriptions/{made.json()['id']}", headers=token)
+    require_as_shown(paths["/v1/push/subscriptions/{device}"]["delete"], removed)

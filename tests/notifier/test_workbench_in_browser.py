@@ -1,5 +1,6 @@
 """The workbench in a real browser, at a phone's width and at a desk's. The router is played by hand."""
 
+import io
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -9,11 +10,14 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 import pytest
+import zxingcpp
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from lianxin_contracts import inbound, lifecycle, topics
 from lianxin_contracts.envelope import Event
+from tests.notifier.conftest import INTAKE_URL
 from tests.notifier.lifecycles import SUBMITTED, History, assigned, deputy, triaged
 from tests.notifier.running import Running
 from tests.notifier.topics import read_all, write
@@ -248,6 +252,17 @@ def test_the_duty_screen_shows_orders_without_anything_personal(
     expect(page.get_by_text("道路").first).to_be_visible()
     assert "三号楼" not in page.content()
     picture(page, "duty")
+    # A tenth of three metres on a screen of 55 inches, and what a phone's camera makes of it from there.
+    code = page.locator(".scan img")
+    height = (page.viewport_size or {})["height"]
+    box = code.bounding_box()
+    assert box is not None
+    seen = Image.open(io.BytesIO(code.screenshot())).convert("L")
+    if (page.viewport_size or {})["width"] > height:
+        assert box["height"] >= 0.44 * height
+    small = seen.resize((140, 140))
+    (read,) = zxingcpp.read_barcodes(small)
+    assert read.text == f"{INTAKE_URL}/s/P1"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -269,6 +284,7 @@ def test_axe_finds_nothing(browser: Browser, api: Running, city_broker: Broker, 
             "/inbox?stage=closed",
             f"/inbox/{case.opinion}",
             f"/inbox/{case.opinion}?lang=en&size=large",
+            "/inbox/away",
             "/signin",
             "/signin/none",
             "/duty/P1",

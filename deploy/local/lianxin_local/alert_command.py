@@ -1,10 +1,13 @@
-"""`lianxin alert dead`: alerts that were given up, with the reason; sent once more when that is mended."""
+"""`lianxin alert dead`: alerts that were given up, with the reason; sent once more when that is mended.
+`lianxin alert preview`: the words of every message."""
 
 import json
 from datetime import UTC, datetime
+from typing import Literal
 
 import click
 
+from lianxin_local.alert_show_command import show
 from lianxin_local.home import Home
 from lianxin_local.options import takes_data
 from lianxin_local.problem import Problem, say
@@ -12,6 +15,9 @@ from lianxin_local.service_database import asked
 from lianxin_local.stack import require_stack
 from lianxin_notifier.alerts import OUTSIDE
 from lianxin_notifier.delivery_store import DeadLetter, DeliveryStore
+from lianxin_notifier.previews import preview as written
+from lianxin_notifier.previews import preview_names
+from lianxin_notifier.wording import LANGUAGES, Letter
 
 MOST_LISTED = 1_000
 
@@ -20,7 +26,27 @@ channel_option = click.option("--channel", type=click.Choice(OUTSIDE), help="Onl
 
 @click.group()
 def alert() -> None:
-    """Alerts to deputies."""
+    """Alerts to deputies, and messages to residents."""
+
+
+@alert.command()
+@click.argument("kind", required=False)
+@click.option("--language", type=click.Choice(["zh", "en"]), help="Only this one; else both.")
+@click.option("--channel", type=click.Choice(["mail", "chat", "sms"]), default="mail", show_default=True)
+def preview(
+    kind: str | None, language: Literal["zh", "en"] | None, channel: Literal["mail", "chat", "sms"]
+) -> None:
+    """Every message that can be sent, or those whose name holds KIND, with made-up data."""
+    chosen = [name for name in preview_names() if kind is None or kind in name]
+    if not chosen:
+        raise Problem(f"no message's name holds {kind!r}; there are: {', '.join(preview_names())}")
+    for name in chosen:
+        for one in [language] if language else LANGUAGES:
+            if (message := written(name, one, channel)) is not None:
+                click.echo(f"== {name} {one} {channel}\n{shown(message, channel)}\n")
+
+
+alert.add_command(show)
 
 
 @alert.group()
@@ -46,7 +72,7 @@ def list_command(home: Home, channel: str | None, as_json: bool) -> None:
 @dead.command()
 @takes_data
 @click.argument("alerts", nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="All that were given up and can be sent.")
+@click.option("--all", "everything", is_flag=True, help="All that can be sent and went by no other channel.")
 @channel_option
 def retry(home: Home, alerts: tuple[str, ...], everything: bool, channel: str | None) -> None:
     """Attempt ALERTS (ids from `list`) once more; what fails again is given up again."""
@@ -66,6 +92,11 @@ def retry(home: Home, alerts: tuple[str, ...], everything: bool, channel: str | 
         )
 
 
+def shown(message: Letter, channel: str) -> str:
+    """A message as it arrives: a mail's subject stands apart."""
+    return f"{message.subject}\n\n{message.text}" if channel == "mail" else message.whole
+
+
 def as_object(one: DeadLetter) -> dict[str, object]:
     """A dead letter for programs."""
     return {
@@ -77,12 +108,14 @@ def as_object(one: DeadLetter) -> dict[str, object]:
         "attempts": one.attempt,
         "reason": one.error,
         "can_retry": one.whole,
+        "went_on": one.gone_on,
     }
 
 
 def in_words(one: DeadLetter) -> str:
     """The same for a person."""
-    lost = "" if one.whole else "  (can't be retried)"
+    lost = "  (went on by another channel)" if one.gone_on else ""
+    lost += "" if one.whole else "  (can't be retried)"
     return (
         f"{one.alert}  {one.channel:<8} {one.receiver:<8} {one.raised:%Y-%m-%d %H:%M} UTC  "
         f"{one.attempt} attempts: {one.error}{lost}"

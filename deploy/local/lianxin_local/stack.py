@@ -219,6 +219,7 @@ def environment(stack: Stack, process: str, known: Secrets) -> dict[str, str]:
         "LIANXIN_HTTP_HOST": "127.0.0.1",
         "LIANXIN_PUBLIC_URL": stack.url(service),
         "LIANXIN_INTAKE_URL": stack.url("intake"),
+        "LIANXIN_NOTIFIER_URL": stack.url("notifier"),
         "LIANXIN_MAIL_PORT": str(stack.ports["smtp"]),
         "LIANXIN_MAIL_ADDRESSES": json.dumps(MAIL_ADDRESSES),
         "LIANXIN_TRACKING_SECRET": known.tracking,

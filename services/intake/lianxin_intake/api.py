@@ -126,6 +126,7 @@ def create_app(settings: IntakeSettings) -> FastAPI:
             photo_rates=Buckets(settings.photos_per_minute / 60, settings.photos_burst),
             public_url=settings.public_url or f"http://{settings.http_host}:{settings.http_port}",
             deadline_s=settings.publish_deadline_s,
+            workbench_url=settings.notifier_url,
         )
         outside = httpx.AsyncClient(timeout=OUTSIDE_S, trust_env=False)
         talking = talking_of(settings, intake, db, DeskPhotos(photos), outside, secret)

@@ -32,7 +32,9 @@ class ContactSealer:
             raise ValueError(f"LIANXIN_CONTACT_PUBLIC_KEY has {len(raw)} bytes, expected {PublicKey.SIZE}")
         self._box = SealedBox(PublicKey(raw))
 
-    def seal(self, contact: Contact) -> str:
+    def seal(self, contact: Contact, code: str) -> str:
         """`contact` as a libsodium sealed box in base64; inside is the JSON object {name, phone, email} with
-        what was given."""
-        return base64.b64encode(self._box.encrypt(msgspec.json.encode(contact))).decode()
+        what was given, and `code`, the opinion's tracking code: whoever may write to the resident can name it
+        to them, and needs no secret with which every code could be made."""
+        inside = {**msgspec.to_builtins(contact), "code": code}
+        return base64.b64encode(self._box.encrypt(msgspec.json.encode(inside))).decode()

@@ -39,6 +39,8 @@ class Intake:
     photo_rates: Buckets
     public_url: str
     deadline_s: float
+    # Where the workbench is, whose pages may upload evidence; empty for nowhere.
+    workbench_url: str = ""
 
     def submitter(self, headers: Headers, *scopes: Scope, keyed: bool = True) -> tuple[Caller, Snapshot]:
         """Who is posting with one of `scopes` (`submit` where none is named), and the city. `keyed`: the

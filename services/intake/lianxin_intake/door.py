@@ -174,6 +174,7 @@ class Door:
         contact, place = body.contact, body.location
         without_contact = body if contact is None else msgspec.structs.replace(body, contact=None)
         digest = self.digest(without_contact)
+        code = self.codes.of(identity.opinion)
         said = Submitted(
             channel=channel.id,
             text=body.text,
@@ -187,7 +188,7 @@ class Door:
             attachments=body.attachments,
             external_id=body.external_id,
             language=body.language or opinion.DEFAULT_LANGUAGE,
-            contact=self._sealer.seal(contact) if contact is not None else None,
+            contact=self._sealer.seal(contact, code) if contact is not None else None,
             entry=channel.entry,
             media_url=body.media_url,
         )
@@ -203,7 +204,7 @@ class Door:
         )
         return Prepared(
             id=identity.opinion,
-            code=self.codes.of(identity.opinion),
+            code=code,
             key=key,
             is_event=is_event,
             fresh=identity.fresh,

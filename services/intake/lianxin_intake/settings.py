@@ -41,8 +41,11 @@ class IntakeSettings(Settings):
     # Photos per minute, by channel key and, from pages, by address; and how many may come at once.
     photos_per_minute: float = Field(default=120.0, gt=0)
     photos_burst: float = Field(default=240.0, ge=1)
-    # The key behind links that open a photo for a while; the notifier has it too. Empty: no link opens one.
+    # The key behind links that open a photo for a while and permits to upload evidence; the notifier has it
+    # too. Empty: no link opens one, no permit is good.
     link_secret: SecretStr = SecretStr("")
+    # Where browsers reach the notifier: its pages, and no other site's, may upload by a permit.
+    notifier_url: str = ""
     # How long an upload is kept that no opinion names, hours.
     unnamed_photos_hours: float = Field(default=24.0, gt=0)
     # How many accepted ids are remembered to tell a repeat from a conflict at once; about 350 bytes each.

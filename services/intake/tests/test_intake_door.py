@@ -122,11 +122,15 @@ def test_the_digest_tells_nothing_without_the_secret() -> None:
     assert prepare(other, key="k").digest != prepare(door(), key="k").digest
 
 
-def test_the_contact_travels_sealed() -> None:
-    said = event_of(prepare(door(), contact={"phone": "110"})).data
+def test_the_contact_travels_sealed_with_the_tracking_code() -> None:
+    prepared = prepare(door(), contact={"phone": "110"})
+    said = event_of(prepared).data
     assert isinstance(said, inbound.Submitted)
     assert said.contact is not None
-    assert json.loads(SealedBox(PRIVATE).decrypt(base64.b64decode(said.contact))) == {"phone": "110"}
+    assert json.loads(SealedBox(PRIVATE).decrypt(base64.b64decode(said.contact))) == {
+        "phone": "110",
+        "code": prepared.code,
+    }
 
 
 async def test_a_repeat_is_accepted_and_another_body_is_a_conflict() -> None:

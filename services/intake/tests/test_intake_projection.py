@@ -288,3 +288,24 @@ def test_only_uploads_that_are_newly_named_are_told() -> None:
     assert named({"o": then}, {"o": first}) == [("o", [upload_of(evidence)])]
     assert named({"o": then}, {"o": then}) == []
     assert named({"o": replace(then, erased=True)}, {}) == []
+
+
+def test_a_resident_sees_who_came_and_when_and_their_photos_but_not_their_note() -> None:
+    actor = inbound.Actor("deputy", "D1", "grid-app")
+    tracked = after(SUBMITTED, ASSIGNED, lifecycle.Visited(actor, START, "note", ("p",)))
+    assert tracked.stage == "assigned"
+    step = view(tracked, {"text": "灯坏了", "note": "邻居说的"}, "zh", CITY)["timeline"][-1]
+    assert (step["type"], step["text"]) == ("opinion.visited", "王芳代表于2026-11-23到现场走访。")
+    assert photos_of(tracked) == ("p",)
+
+
+def test_a_visit_by_a_system_is_told_under_its_name() -> None:
+    tracked = after(SUBMITTED, lifecycle.Visited(inbound.Actor("channel", "grid-app"), START))
+    named_city = with_a_field_system(CITY)
+    assert view(tracked, {}, "zh", named_city)["timeline"][-1]["text"].startswith("网格通于")
+    assert view(tracked, {}, "zh", CITY)["timeline"][-1]["text"].startswith("工作人员于")
+
+
+def with_a_field_system(city: registry.Snapshot) -> registry.Snapshot:
+    channels = {"grid-app": registry.Channel("grid-app", "网格通")}
+    return registry.Snapshot("1", city.city, deputies=city.deputies, channels=channels)

@@ -17,8 +17,12 @@ from lianxin_contracts.inbound import MAX_TEXT, Actor, Moment, Outcome
 
 Action = Literal[
     "accept", "answer", "progress", "hand_over", "transfer", "return", "pause", "resume", "resolve", "assign",
-    "supervise", "publish", "unpublish", "reveal_contact",
+    "supervise", "publish", "unpublish", "reveal_contact", "erase",
 ]  # fmt: skip
+
+# Why staff erase: the resident asked by telephone or in person, somebody else's data is in it, an authority
+# ordered it, or it was a trial.
+ERASURE_REASONS = ("resident_asked", "others_data", "ordered", "trial")
 
 # A body of 10,000 characters, each escaped as two \\uXXXX, and the rest, bytes.
 MAX_BODY = 160_000
@@ -37,8 +41,8 @@ class ActionRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """The body of `POST /v1/cases/{id}/actions`. Which fields an action needs: `data_of`.
 
     `text` of `publish` is the redacted version that anybody may read from then on. `grid` and `topic` correct
-    an assignment, `until` ends a pause, `role` is the department's in a child order, `child` the order that
-    an answer is for.
+    an assignment, `reason` of `erase` is one of `ERASURE_REASONS`, `until` ends a pause, `role` is the
+    department's in a child order, `child` the order that an answer is for.
     """
 
     action: Action
@@ -85,7 +89,7 @@ def command(case: str, request: ActionRequest, actor: Actor, idempotency_key: st
     return Event(
         id=ids.derived("command", actor.id, case, idempotency_key),
         source=f"/notifier/{actor.id}",
-        type=f"case.{request.action}",
+        type=_TYPES.get(request.action, f"case.{request.action}"),
         subject=case,
         time=request.occurred_at or now,
         recordedtime=now,
@@ -96,6 +100,10 @@ def command(case: str, request: ActionRequest, actor: Actor, idempotency_key: st
 def record_of(event: Event) -> OutRecord:
     """The command as it travels."""
     return to_record(event, topics.INBOUND, event.subject)
+
+
+# What a resident may ask for as well bears the resident's name.
+_TYPES: dict[Action, str] = {"erase": "opinion.erasure_requested"}
 
 
 def _missing(action: str, field: str) -> ProblemError:
@@ -142,6 +150,19 @@ def _resolve(request: ActionRequest, actor: Actor) -> Struct:
     return inbound.Resolve(actor, request.outcome, _text(request), request.evidence)
 
 
+def _erase(request: ActionRequest, actor: Actor) -> Struct:
+    reason = _reason(request)
+    if reason not in ERASURE_REASONS:
+        raise ProblemError(
+            422,
+            "invalid",
+            "A field is missing or wrong",
+            f"`reason` must be one of {', '.join(ERASURE_REASONS)}.",
+            field="reason",
+        )
+    return inbound.ErasureRequested(actor, reason)
+
+
 _DATA: dict[Action, Callable[[ActionRequest, Actor], Struct]] = {
     "accept": lambda _, actor: inbound.Accept(actor),
     "answer": lambda said, actor: inbound.Answer(actor, _text(said), said.child),
@@ -157,4 +178,5 @@ _DATA: dict[Action, Callable[[ActionRequest, Actor], Struct]] = {
     "publish": lambda said, actor: inbound.Publish(actor, _text(said)),
     "unpublish": lambda _, actor: inbound.Unpublish(actor),
     "reveal_contact": lambda _, actor: inbound.RevealContact(actor),
+    "erase": _erase,
 }

@@ -1,6 +1,6 @@
 """Alerts and their records on `alerts.deliveries`: ids, addresses, and what is written. No I/O."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -12,12 +12,14 @@ from lianxin_contracts.deliveries import Delivery, DeliveryStatus, InboxEntry
 from lianxin_contracts.envelope import Event, OutRecord, milliseconds, to_record
 from lianxin_contracts.inbound import Moment
 from lianxin_notifier.inbox import Alert
+from lianxin_notifier.preferences import PUSH
 
+# The receiver of messages to whoever handed an opinion in: no more of them is known outside a sealed box.
+RESIDENT = "resident"
 Outside = Literal["mail", "webhook", "push", "wecom", "wecom_app", "dingtalk", "feishu", "sms"]
 OUTSIDE: tuple[Outside, ...] = (
     "mail", "webhook", "push", "wecom", "wecom_app", "dingtalk", "feishu", "sms",
 )  # fmt: skip
-PUSH = "push"  # the one channel without a target: whatever browsers the receiver has chosen
 INBOX = "inbox"
 _OUTSIDE: dict[str, Outside] = {kind: kind for kind in OUTSIDE}
 
@@ -47,7 +49,13 @@ class Due(Struct, frozen=True, kw_only=True):
     """A delivery by an outside channel, as it is when a worker has claimed it.
 
     `attempt` counts the attempts made so far; `repeated` says that the outcome of one of them is unknown,
-    because a process died (or a connection broke) between the message's going out and its answer.
+    because a process died (or a connection broke) between the message's going out and its answer. `again`
+    is 0 for the alert itself and counts its repeats; `others`: should this channel not take it, there is
+    another. `language` is the receiver's wish, empty for what the registry says.
+
+    Of messages that are not about an event of a case: `counts`, `station` and `day` (ISO) as the message
+    names them. `link` and `stop` are addresses that hold a secret: they are put in just before an attempt and
+    never kept, as is a resident's address in `target`.
     """
 
     alert: str
@@ -62,11 +70,29 @@ class Due(Struct, frozen=True, kw_only=True):
     street: str | None = None
     attempt: int = 0
     repeated: bool = False
+    again: int = 0
+    others: bool = False
+    language: str = ""
+    counts: dict[str, int] = {}
+    station: str | None = None
+    day: str | None = None
+    link: str | None = None
+    stop: str | None = None
+
+    @property
+    def page(self) -> str:
+        """The path of the page that it is about: the case's, else the inbox."""
+        return f"/inbox/{self.opinion}" if self.opinion else "/inbox"
+
+    def __repr__(self) -> str:
+        return f"Due({self.alert})"  # no log line and no traceback shows an address or a link
 
 
-def alert_id(cause: str, receiver: str, channel: str) -> str:
-    """UUIDv5 of the lifecycle event, the receiver and the channel: an alert is raised once."""
-    return ids.derived(cause, receiver, channel)
+def alert_id(cause: str, receiver: str, channel: str, again: int = 0) -> str:
+    """UUIDv5 of the lifecycle event, the receiver and the channel: an alert is raised once, and so is each of
+    its repeats."""
+    repeat = ("again", str(again)) if again else ()
+    return ids.derived(cause, receiver, channel, *repeat)
 
 
 def message_id(alert: str) -> str:
@@ -95,10 +121,21 @@ def with_browsers(channels: Iterable[str]) -> tuple[str, ...]:
     return known if any(one.partition(":")[0] == PUSH for one in known) else (PUSH, *known)
 
 
-def due_for(alert: Alert, address: Address) -> Due:
+def reachable(registered: Sequence[str], chosen: Sequence[str]) -> tuple[Address, ...]:
+    """The addresses `chosen`, in that order, under the names that they have by the registry's order: an order
+    of the person's own changes no alert's id."""
+    named = {
+        f"{one.kind}:{one.target}" if one.target else one.kind: one for one in addresses((*registered, PUSH))
+    }
+    return tuple(named[channel] for channel in chosen if channel in named)
+
+
+def due_for(
+    alert: Alert, address: Address, again: int = 0, *, others: bool = False, language: str = ""
+) -> Due:
     """The delivery of `alert` to `address`, not attempted yet."""
     return Due(
-        alert=alert_id(alert.cause, alert.receiver, address.name),
+        alert=alert_id(alert.cause, alert.receiver, address.name, again),
         name=address.name,
         kind=address.kind,
         target=address.target,
@@ -108,6 +145,9 @@ def due_for(alert: Alert, address: Address) -> Due:
         raised=alert.recorded,
         entry=alert.entry,
         street=alert.street,
+        again=again,
+        others=others,
+        language=language,
     )
 
 
@@ -142,7 +182,7 @@ def inbox_record(entry: Numbered) -> OutRecord:
         latency_ms=entry.latency_ms,
         entry=entry.entry,
     )
-    return _record(delivery, entry.at)
+    return delivery_record(delivery, entry.at)
 
 
 def attempt_record(
@@ -160,8 +200,10 @@ def attempt_record(
         message_id=message_id(due.alert) if due.kind == "mail" else due.alert,
         repeated_after_crash=due.repeated,
         error=error,
+        about=due.entry.event,
+        again=due.again,
     )
-    return _record(delivery, at)
+    return delivery_record(delivery, at)
 
 
 def given_up_record(unfinished: Delivery, at: datetime) -> OutRecord:
@@ -169,18 +211,19 @@ def given_up_record(unfinished: Delivery, at: datetime) -> OutRecord:
     lost = "the outcome is unknown" if unfinished.status == "attempting" else "no further attempt"
     before = f"{unfinished.error}; " if unfinished.error else ""
     error = f"{before}the database was dropped: {lost}"
-    return _record(replace(unfinished, status="dead", error=error), at)
+    return delivery_record(replace(unfinished, status="dead", error=error), at)
 
 
-def _record(delivery: Delivery, at: datetime) -> OutRecord:
+def delivery_record(delivery: Delivery, at: datetime) -> OutRecord:
+    """The record that tells of one step of a delivery; its id is the same however often it is made."""
     event = Event(
         id=ids.derived(delivery.alert, delivery.status, str(delivery.attempt)),
         source=f"/notifier/{delivery.channel}",
         type="delivery.recorded",
-        subject=delivery.opinion,
+        subject=delivery.opinion or delivery.alert,
         time=at,
         recordedtime=at,
         data=delivery,
-        causationid=delivery.cause,
+        causationid=delivery.cause or None,
     )
     return to_record(event, topics.DELIVERIES, delivery.alert)

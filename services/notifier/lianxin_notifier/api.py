@@ -32,6 +32,7 @@ from lianxin_contracts import topics
 from lianxin_notifier.channels import vapid_of
 from lianxin_notifier.contact import ContactOpener
 from lianxin_notifier.context import Notifier
+from lianxin_notifier.delivery_store import DeliveryStore
 from lianxin_notifier.device_store import DeviceStore
 from lianxin_notifier.documentation import complete
 from lianxin_notifier.idempotency import IdempotencyKeys
@@ -41,15 +42,20 @@ from lianxin_notifier.oidc.assembly import open_provider
 from lianxin_notifier.pages.photos import PhotoLinks
 from lianxin_notifier.pages.rendering import STATIC
 from lianxin_notifier.pages.routes import page_routes
+from lianxin_notifier.pages.stop_page import stop_page_routes
+from lianxin_notifier.preference_store import PreferenceStore
+from lianxin_notifier.reaching_store import ReachingStore
 from lianxin_notifier.routes_actions import action_routes
 from lianxin_notifier.routes_cases import case_routes
 from lianxin_notifier.routes_inbox import inbox_routes
+from lianxin_notifier.routes_preferences import preference_routes
 from lianxin_notifier.routes_push import push_routes
 from lianxin_notifier.routes_signins import signin_routes
 from lianxin_notifier.sessions import Sessions
 from lianxin_notifier.settings import NotifierSettings
 from lianxin_notifier.signin_links import SignInLinks
 from lianxin_notifier.signins import SignIns
+from lianxin_notifier.stop_links import StopLinks
 from lianxin_notifier.streams import AlertHub
 
 log = get_logger(__name__)
@@ -102,13 +108,16 @@ def create_app(settings: NotifierSettings) -> FastAPI:
             photos=PhotoLinks(settings.link_secret.get_secret_value().encode(), settings.intake_url),
             devices=devices,
             push_key=vapid.public if vapid else None,
+            preferences=PreferenceStore(db),
+            reaching=ReachingStore(db),
             oidc=oidc,
         )
-        groups = [
-            routes(notifier)
-            for routes in (inbox_routes, action_routes, case_routes, signin_routes, push_routes)
-        ]
+        programs = (
+            inbox_routes, action_routes, case_routes, signin_routes, push_routes, preference_routes,
+        )  # fmt: skip
+        groups = [routes(notifier) for routes in programs]
         groups += page_routes(notifier, settings)
+        groups.append(stop_page_routes(notifier, StopLinks(secret, url), DeliveryStore(db)))
         for group in groups:
             app.include_router(group)
         app.mount("/static", StaticFiles(directory=STATIC), name="static")

@@ -11,7 +11,7 @@ from typing import Literal
 import aiosmtplib
 
 from lianxin_contracts.registry import Snapshot
-from lianxin_notifier.alerts import Due
+from lianxin_notifier.alerts import RESIDENT, Due
 from lianxin_notifier.letters import mail
 from lianxin_notifier.retrying import SENT, Outcome
 
@@ -49,7 +49,8 @@ class MailSlot:
             return Outcome("retry", "registry not read yet")
         now = datetime.now(UTC)
         try:
-            link = self._server.link_of(due) if self._server.link_of is not None else None
+            signs_in = self._server.link_of is not None and due.receiver != RESIDENT
+            link = self._server.link_of(due) if signs_in and self._server.link_of else None
             content = mail(due, city, self._server.public_url, self._server.sender, now, link).as_bytes()
         except (UnicodeError, ValueError):
             return Outcome("dead", "the address can't be written in a mail")

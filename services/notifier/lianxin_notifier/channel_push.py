@@ -45,8 +45,8 @@ def payload(due: Due, city: Snapshot, public_url: str) -> bytes:
         {
             "title": letter(due, city, public_url).subject,
             "body": "\n".join(lines),
-            "path": f"/inbox/{due.opinion}",
-            "tag": due.opinion,
+            "path": due.page,
+            "tag": due.opinion or due.alert,
             "language": "en" if language == "en" else "zh-CN",
             "urgent": due.entry.event in URGENT,
         }
@@ -62,7 +62,7 @@ def headers(due: Due, authorization: str) -> dict[str, str]:
         "Content-Type": "application/octet-stream",
         "TTL": str(TTL_S),
         "Urgency": "high" if due.entry.event in URGENT else "normal",
-        "Topic": padless(hashlib.sha256(f"push:{due.opinion}".encode()).digest())[:32],
+        "Topic": padless(hashlib.sha256(f"push:{due.opinion or due.alert}".encode()).digest())[:32],
     }
 
 

@@ -39,6 +39,8 @@ def signature(secret: bytes, moment: int, body: bytes) -> str:
 
 def body_of(due: Due) -> bytes:
     """The CloudEvent for `due`: codes, times and ids only; byte for byte the same for every attempt."""
+    if not due.opinion:
+        return _notice_body(due)
     return msgspec.json.encode(
         {
             "specversion": "1.0",
@@ -58,6 +60,26 @@ def body_of(due: Due) -> bytes:
                 "street": due.street,
                 "assigned_at": due.entry.assigned_at,
                 "due": due.entry.due,
+            },
+        }
+    )
+
+
+def _notice_body(due: Due) -> bytes:
+    """The CloudEvent of what is about no single case: a digest, a summary, a reminder."""
+    return msgspec.json.encode(
+        {
+            "specversion": "1.0",
+            "id": due.alert,
+            "source": "/notifier",
+            "type": due.entry.event,
+            "time": rfc3339(due.raised),
+            "datacontenttype": "application/json",
+            "data": {
+                "receiver": due.receiver,
+                "counts": due.counts,
+                "station": due.station,
+                "day": due.day,
             },
         }
     )

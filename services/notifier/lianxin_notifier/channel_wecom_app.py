@@ -74,7 +74,7 @@ def message(application: Application, due: Due, city: Snapshot, public_url: str)
     card = {
         "title": _cut(letter(due, city, public_url).subject, MOST_TITLE),
         "description": _cut("".join(lines), MOST_DESCRIPTION),
-        "url": f"{public_url}/inbox/{due.opinion}",
+        "url": f"{public_url}{due.page}",
         "btntxt": "Open" if english else "查看",
     }
     return msgspec.json.encode(

@@ -18,7 +18,7 @@ from lianxin_notifier.posting import Allowed, Poster
 from lianxin_notifier.projector import Publishes
 from lianxin_notifier.protection import Guard
 from lianxin_notifier.retrying import RetryPolicy
-from lianxin_notifier.sender import Sender, Slot, Timing
+from lianxin_notifier.sender import Gate, Reached, Sender, Slot, Timing
 from lianxin_notifier.settings import NotifierSettings
 from lianxin_notifier.signin_links import SignInLinks
 from lianxin_notifier.web_push import Vapid
@@ -33,16 +33,28 @@ def senders_of(
     city: City,
     devices: DeviceStore,
     workers: Callable[[], int],
+    reached: Reached,
+    gate: Gate | None = None,
 ) -> Sequence[Sender]:
     """One sender for each outside channel; what is not set up has no slots. Raises ValueError where robots or
     gateway are described wrongly."""
     timing = Timing(
         settings.delivery_lease_s,
         RetryPolicy(settings.retry_first_s, settings.retry_longest_s, settings.attempts_limit),
+        settings.silent_s,
     )
     slots = slots_of(settings, city, devices)
     return [
-        Sender(kind, slots.get(kind, ()), store, publisher, timing, _guard(kind, settings, workers))
+        Sender(
+            kind,
+            slots.get(kind, ()),
+            store,
+            publisher,
+            timing,
+            _guard(kind, settings, workers),
+            reached,
+            gate=gate,
+        )
         for kind in OUTSIDE
     ]
 
@@ -161,6 +173,4 @@ def alert_links(settings: NotifierSettings) -> Callable[[Due], str] | None:
         return None
     links = SignInLinks(secret.encode(), settings.public_url)
     valid_s = settings.alert_link_minutes * 60
-    return lambda due: links.address(
-        due.receiver, ids.derived(due.alert, "signin"), valid_s, f"/inbox/{due.opinion}"
-    )
+    return lambda due: links.address(due.receiver, ids.derived(due.alert, "signin"), valid_s, due.page)

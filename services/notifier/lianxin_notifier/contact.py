@@ -20,6 +20,16 @@ class Contact(Struct, frozen=True, omit_defaults=True):
         return "Contact(…)"  # so that no log line and no traceback can show it
 
 
+class Reachable(Contact, frozen=True, omit_defaults=True):
+    """The same with the opinion's tracking code, which intake seals in with it: for messages to the resident
+    themselves, never for a deputy's eyes. None where the opinion came in before there was one inside."""
+
+    code: str | None = None
+
+    def __repr__(self) -> str:
+        return "Reachable(…)"
+
+
 class Unopenable(Exception):
     """The sealed contact can't be opened with this key."""
 
@@ -40,8 +50,13 @@ class ContactOpener:
 
     def open(self, sealed: str) -> Contact:
         """The contact in a libsodium sealed box in base64. Raises `Unopenable`."""
+        found = self.open_to_write(sealed)
+        return Contact(found.name, found.phone, found.email)
+
+    def open_to_write(self, sealed: str) -> Reachable:
+        """The same, for a message to the resident. Raises `Unopenable`."""
         try:
-            return msgspec.json.decode(self._box.decrypt(base64.b64decode(sealed)), type=Contact)
+            return msgspec.json.decode(self._box.decrypt(base64.b64decode(sealed)), type=Reachable)
         except (CryptoError, binascii.Error, ValueError, TypeError) as error:
             # Without the cause: its message may hold what was inside.
             raise Unopenable(type(error).__name__) from None

@@ -17,7 +17,9 @@ from lianxin_notifier.ledger import NumberLedger
 from lianxin_notifier.live_store import LiveStore
 from lianxin_notifier.oidc.provider import OidcProvider
 from lianxin_notifier.pages.photos import PhotoLinks
+from lianxin_notifier.preference_store import PreferenceStore
 from lianxin_notifier.projector import Publishes
+from lianxin_notifier.reaching_store import ReachingStore
 from lianxin_notifier.rights import Caller, Registry, caller_of
 from lianxin_notifier.signin_links import SignInLinks
 from lianxin_notifier.signins import SignIns
@@ -45,6 +47,8 @@ class Notifier:
     photos: PhotoLinks
     devices: DeviceStore
     push_key: str | None
+    preferences: PreferenceStore
+    reaching: ReachingStore
     oidc: OidcProvider | None = None
 
     async def caller(self, request: Request, *scopes: Scope, writing: bool = False) -> Caller:

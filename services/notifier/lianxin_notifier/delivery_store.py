@@ -9,7 +9,7 @@ nothing but a `due_at` in the future, so what a dead worker had in hand comes up
 change compares the `version` on the document's `_id`: a worker that was too slow changes nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -49,7 +49,7 @@ class Claimed(Struct, frozen=True, kw_only=True):
 
 class DeadLetter(Struct, frozen=True, kw_only=True):
     """A delivery that was given up. `whole` is false where it is known from its records alone, so that it
-    can't be attempted again."""
+    can't be attempted again; `gone_on` says that another channel of the receiver was tried instead."""
 
     alert: str
     channel: str
@@ -59,6 +59,22 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     attempt: int
     error: str | None
     whole: bool
+    gone_on: bool = False
+
+
+class Made(Struct, frozen=True, kw_only=True):
+    """One delivery of an alert, for choosing what follows. `name` is None where it is known from its records
+    alone; `raised` is when its event was recorded, or, of such a one, its last record; `at` when it ended."""
+
+    alert: str
+    cause: str
+    receiver: str
+    kind: str
+    name: str | None
+    again: int
+    status: Status
+    raised: Moment
+    at: Moment
 
 
 class DeliveryStore:
@@ -73,6 +89,7 @@ class DeliveryStore:
         """Make the indexes. May be called again."""
         await self._deliveries.create_index([("queue", 1), ("due_at", 1)], name="queue_due", sparse=True)
         await self._deliveries.create_index([("status", 1), ("raised", -1)], name="status_raised")
+        await self._deliveries.create_index([("opinion", 1)], name="opinion")
 
     async def state(self) -> str | None:
         """`built`, `building`, or None where the collection was dropped."""
@@ -105,14 +122,33 @@ class DeliveryStore:
             ],
         )
 
+    async def made_for(self, opinions: Iterable[str]) -> dict[tuple[str, str], list[Made]]:
+        """Every delivery about these opinions (ids), by the lifecycle event that led to it and receiver."""
+        made: dict[tuple[str, str], list[Made]] = {}
+        for document in await find_in(self._deliveries, "opinion", opinions):
+            one = _made(document)
+            made.setdefault((one.cause, one.receiver), []).append(one)
+        return made
+
     async def known(self, alerts: Sequence[str]) -> set[str]:
         """Those of `alerts` (ids) that there is any state of."""
         found = await find_in(self._deliveries, "_id", alerts, {"_id": 1})
         return {str(document["_id"]) for document in found}
 
-    async def claim(self, kind: Outside, limit: int, now: datetime, lease_s: float) -> list[Claimed]:
-        """Take up to `limit` deliveries that are due, for `lease_s` seconds: nobody else gets them."""
-        due = self._deliveries.find({"queue": kind, "due_at": {"$lte": now}}, {"version": 1})
+    async def gone_on(self, alerts: Sequence[str]) -> None:
+        """These were given up, and another channel was tried instead."""
+        if alerts:
+            await self._deliveries.update_many(
+                {"_id": {"$in": list(alerts)}, "status": "dead"}, {"$set": {"gone_on": True}}
+            )
+
+    async def claim(
+        self, kind: Outside, limit: int, now: datetime, lease_s: float, *, others: bool = False
+    ) -> list[Claimed]:
+        """Take up to `limit` deliveries that are due, for `lease_s` seconds: nobody else gets them. `others`:
+        only those for which there is another channel."""
+        condition: Document = {"queue": kind, "due_at": {"$lte": now}} | ({"others": True} if others else {})
+        due = self._deliveries.find(condition, {"version": 1})
         candidates = await due.sort([("due_at", 1)]).limit(limit).to_list(limit)
         if not candidates:
             return []
@@ -177,14 +213,17 @@ class DeliveryStore:
         error: str | None = None,
         retry_at: datetime | None = None,
         unknown: bool = False,
+        at: datetime | None = None,
     ) -> Claimed | None:
-        """Note an attempt's result, which then has to be published; None where it is no longer ours."""
+        """Note an attempt's result, known since `at`, which then has to be published; None where it is no
+        longer ours."""
         changed = await self._change(
             claimed,
             {
                 "status": status,
                 "error": error,
                 "retry_at": retry_at,
+                "ended": at,
                 # An answer to this attempt says nothing of an earlier one that had none.
                 "repeated": unknown or claimed.due.repeated,
                 "unrecorded": True,
@@ -252,11 +291,10 @@ class DeliveryStore:
     async def revive(
         self, now: datetime, *, channel: str | None = None, alerts: Sequence[str] | None = None
     ) -> int:
-        """Have what was given up attempted once more: `alerts`, or all; by `channel`, or by any. Returns how
-        many. What is known from its records alone stays as it is."""
+        """Have what was given up attempted once more: `alerts`, or all for which no other channel was tried;
+        by `channel`, or by any. Returns how many. What is known from its records alone stays as it is."""
         condition: Document = {"status": "dead", "due_at": {"$exists": False}}
-        if alerts is not None:
-            condition["_id"] = {"$in": list(alerts)}
+        condition |= {"gone_on": {"$ne": True}} if alerts is None else {"_id": {"$in": list(alerts)}}
         revived = 0
         for kind in (channel,) if channel is not None else OUTSIDE:
             done = await self._deliveries.update_many(
@@ -306,6 +344,24 @@ def _dead_letter(document: Document) -> DeadLetter:
         attempt=document["attempt"],
         error=document.get("error"),
         whole=whole,
+        gone_on=document.get("gone_on", False),
+    )
+
+
+def _made(document: Document) -> Made:
+    restored = document["kind"] == RESTORED
+    record: Document = document["record"] if restored else document
+    return Made(
+        alert=document["_id"],
+        cause=document["cause"],
+        receiver=document["receiver"],
+        kind=record["channel" if restored else "kind"],
+        name=document.get("name"),
+        again=record.get("again", 0),
+        # One that was restored counts as sent to whoever would send it; here is asked for what is known.
+        status=document["last_record"] if restored else document["status"],
+        raised=document["raised"],
+        at=document.get("ended") or document["raised"],
     )
 
 

@@ -8,6 +8,8 @@ from lianxin_chassis.problems import documented
 from lianxin_contracts.words import Words
 from lianxin_notifier.actions import ActionRequest
 from lianxin_notifier.contact import Contact
+from lianxin_notifier.preferences import Preferences
+from lianxin_notifier.reached import Reached
 from lianxin_notifier.sessions import Session
 from lianxin_notifier.store import Item
 from lianxin_notifier.web_push import Subscription
@@ -18,7 +20,7 @@ KEY = "channel key"
 A_DEPUTY: Any = {"a deputy": {"value": "D-0042"}}
 _CASE = "0192f0c1-7a5e-7c3d-9b1f-3f2a1c0d4e5f"
 _COMMAND = "0192f0c2-0000-7000-8000-000000000000"
-_MODELS = (ActionRequest, Item, Session, Contact, Words, Subscription)
+_MODELS = (ActionRequest, Item, Session, Contact, Words, Subscription, Preferences, Reached)
 _SCHEMAS, _COMPONENTS = msgspec.json.schema_components(_MODELS, ref_template="#/components/schemas/{name}")
 _SCHEMA_OF = dict(zip(_MODELS, _SCHEMAS, strict=True))
 
@@ -271,6 +273,42 @@ LINK = answers(
     404,
     422,
 )
+
+_WISHED = {
+    "channels": None,
+    "quiet": {"start": "22:00", "end": "07:00", "days_off": True},
+    "digest": None,
+    "language": "zh",
+    "paused_until": None,
+}
+
+PREFERENCES = answers(
+    200,
+    "What this person wishes, may choose from, and what would become of an alert that is not urgent now.",
+    _object(
+        person=_TEXT,
+        preferences=_SCHEMA_OF[Preferences],
+        offered={"type": "array", "items": _TEXT},
+        now=_SCHEMA_OF[Reached],
+    ),
+    {
+        "person": "D-0042",
+        "preferences": _WISHED,
+        "offered": ["mail:d42@deputies.example"],
+        "now": {"channels": ["mail:d42@deputies.example"], "why": "quiet", "until": "2026-11-23T23:00:00Z"},
+    },
+    400,
+    404,
+    413,
+    422,
+)
+
+PREFERENCES_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Preferences"}}},
+    },
+}
 
 _DEVICE = _object(id=_TEXT, label=_TEXT, created={"type": "string", "format": "date-time"})
 _A_DEVICE = {"id": _COMMAND, "label": "Chrome · Android", "created": "2026-11-23T00:00:00Z"}

@@ -22,11 +22,16 @@ Role = Literal["holder", "triage", "informed"]
 
 class Seat(Struct, frozen=True):
     """One receiver's place at an opinion: in which role, and whether it still waits on that inbox. `changed`
-    is the number of the event that last changed what that inbox shows."""
+    is the number of the event that last changed what that inbox shows; `told` of the newest that the receiver
+    was to be told of by an outside channel, `seen` and `acted` of the last by which they looked at the case
+    or did something about it."""
 
     role: Role
     state: EntryState = "open"
     changed: int = 0
+    told: int = 0
+    seen: int = 0
+    acted: int = 0
 
 
 class Shown(Struct, frozen=True, kw_only=True):
@@ -69,7 +74,11 @@ class Opinion(Struct, frozen=True, kw_only=True):
     replayed: bool = False
     language: str = "zh"
     station: str | None = None
+    issue: str | None = None
     erased: bool = False
+    withdrawn: bool = False
+    has_contact: bool = False
+    channel: str | None = None
     seats: Mapping[str, Seat] = field(default_factory=dict)
 
     @property
@@ -87,7 +96,7 @@ class Opinion(Struct, frozen=True, kw_only=True):
 class Alert(Struct, frozen=True, kw_only=True):
     """`receiver` is to be told of the lifecycle event `cause`. `outside` is false where the inbox is enough:
     replayed cases, and the note to a former holder that the case has gone. `first` marks an opinion's first
-    assignment, whose latency is measured."""
+    assignment, whose latency is measured. `sequence` is the cause's."""
 
     cause: str
     opinion: str
@@ -98,6 +107,7 @@ class Alert(Struct, frozen=True, kw_only=True):
     street: str | None = None
     first: bool = False
     submitted: Moment | None = None
+    sequence: int = 0
 
 
 def apply(before: Opinion, event: Event) -> tuple[Opinion, tuple[Alert, ...]]:
@@ -108,6 +118,7 @@ def apply(before: Opinion, event: Event) -> tuple[Opinion, tuple[Alert, ...]]:
     told = _receivers(event.data)
     leaving = {who for who in _leaving(before, after, event.data) if who != after.holder}
     after = replace(after, seats=_seats(after, event.data, told, leaving))
+    after = replace(after, seats=_attended(after, event.data, told))
     after = replace(after, seats=_numbered(before, after))
     alerts = [_alert(before, after, event, who, outside=not after.replayed) for who in told]
     alerts += [_alert(before, after, event, who, outside=False) for who in sorted(leaving - set(told))]
@@ -156,6 +167,7 @@ def _alert(before: Opinion, after: Opinion, event: Event, receiver: str, *, outs
         street=after.street,
         first=after.ever_assigned and not before.ever_assigned and receiver == after.holder,
         submitted=after.submitted,
+        sequence=after.sequence,
     )
 
 
@@ -183,14 +195,26 @@ def _seats(after: Opinion, data: Struct, told: tuple[str, ...], leaving: set[str
         seat = seats.get(who)
         if seat is None or seat.state == "left":
             role: Role = "triage" if isinstance(data, lifecycle.Triaged) else "informed"
-            seats[who] = Seat(role, changed=seat.changed if seat else 0)
+            seats[who] = replace(seat, role=role, state="open") if seat else Seat(role)
     for gone in leaving:
         seats[gone] = replace(seats[gone], state="left")
     if after.holder is not None and isinstance(data, lifecycle.Assigned | lifecycle.Reopened):
         held = seats.get(after.holder)
-        seats[after.holder] = Seat("holder", changed=held.changed if held else 0)
+        seats[after.holder] = replace(held, role="holder", state="open") if held else Seat("holder")
     if after.stage == "closed":
         seats = {w: replace(s, state="closed") if s.state == "open" else s for w, s in seats.items()}
+    return seats
+
+
+def _attended(after: Opinion, data: Struct, told: tuple[str, ...]) -> Mapping[str, Seat]:
+    """The seats, with the number of this event where it tells somebody or shows that somebody attends."""
+    seats = dict(after.seats)
+    for who in told if not after.replayed else ():
+        seats[who] = replace(seats[who], told=after.sequence)
+    actor: Actor | None = getattr(data, "actor", None)
+    if actor is not None and (seat := seats.get(actor.id)) is not None:
+        seen = isinstance(data, lifecycle.SeenBy)
+        seats[actor.id] = replace(seat, **{"seen" if seen else "acted": after.sequence})
     return seats
 
 
@@ -227,6 +251,8 @@ def _facts(before: Opinion, event: Event) -> dict[str, object]:
                 "topic": said.topic,
                 "language": said.language,
                 "station": said.station,
+                "has_contact": said.has_contact,
+                "channel": said.channel,
             }
         case lifecycle.Triaged() as triaged:
             return {
@@ -269,6 +295,10 @@ def _facts(before: Opinion, event: Event) -> dict[str, object]:
             return {"stage": stage, "holder": reopened.assignee, **_dues(reopened.due)}
         case lifecycle.Closed():
             return {"stage": "closed"}
+        case lifecycle.Withdrawn():
+            return {"withdrawn": True}
+        case lifecycle.IssueJoined() | lifecycle.IssueMerged() as joined:
+            return {"issue": joined.issue}
         case lifecycle.Erased():
             return {"erased": True}
         case _:
@@ -282,9 +312,11 @@ _COMMANDED = frozenset(
         "opinion.accepted", "opinion.answered", "opinion.progressed", "opinion.handed_over",
         "opinion.transferred", "opinion.returned", "opinion.paused", "opinion.resumed", "opinion.resolved",
         "opinion.supervised", "opinion.published", "opinion.unpublished", "opinion.seen",
-        "contact.revealed",
+        "contact.revealed", "opinion.erased",
     }
 )  # fmt: skip
+# What the workbench sends that is no `case.` command.
+_OPINION_COMMANDS = frozenset({"opinion.seen", "opinion.erasure_requested"})
 _ASSIGNED_BY_A_PERSON = frozenset({"triage", "transfer"})
 
 
@@ -311,7 +343,7 @@ def command_result(before: Opinion, event: Event) -> CommandResult | None:
         return None
     data = event.data
     if isinstance(data, lifecycle.CommandRefused):
-        if not data.type.startswith("case.") and data.type != "opinion.seen":
+        if not data.type.startswith("case.") and data.type not in _OPINION_COMMANDS:
             return None
         return CommandResult(
             command=event.causationid,

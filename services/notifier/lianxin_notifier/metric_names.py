@@ -19,11 +19,22 @@ REPEATED = Counter(
     "Attempts repeated because the outcome of the one before is unknown",
     ["channel"],
 )
+AGAIN = Counter("lianxin_alert_repeats_total", "Alerts queued once more: nobody had looked, nor acted")
+ENDED = Counter(
+    "lianxin_alerts_ended_total",
+    "Alerts about which nothing more is done by outside channels, by how they ended",
+    ["how"],
+)
 OPEN_STREAMS = Gauge("lianxin_alert_streams", "Open streams of alerts on this instance")
 RESTING = Gauge(
     "lianxin_alert_breakers_open",
     "Open breakers on this worker, by channel: after many errors in a row it is tried now and then only",
     ["channel"],
+)
+NOTICES_LET_GO = Counter(
+    "lianxin_notices_let_go_total",
+    "Digests, summaries and reminders that were not sent because their time was too long past, by kind",
+    ["kind"],
 )
 OIDC_FAULTS = Counter(
     "lianxin_oidc_faults_total",

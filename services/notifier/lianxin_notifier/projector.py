@@ -1,6 +1,7 @@
 """Keeps the inboxes: what the router decided, applied to opinions, numbered, saved and told. One page."""
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -8,29 +9,19 @@ from msgspec import Struct, field
 
 from lianxin_chassis.consumer import Unprocessable
 from lianxin_chassis.metric_names import PROJECTION_GAPS
-from lianxin_chassis.outages import Outage
 from lianxin_chassis.records import Message
 from lianxin_contracts import topics
 from lianxin_contracts.envelope import Event, OutRecord
-from lianxin_contracts.registry import Snapshot
 from lianxin_contracts.words import SealedContact, Words
-from lianxin_notifier.alerts import (
-    INBOX,
-    Due,
-    Numbered,
-    addresses,
-    alert_id,
-    due_for,
-    inbox_record,
-    with_browsers,
-)
+from lianxin_notifier.alerts import INBOX, Numbered, Outside, alert_id, inbox_record
 from lianxin_notifier.casefile import UNTOLD
 from lianxin_notifier.delivery_store import DeliveryStore
-from lianxin_notifier.device_store import DeviceStore
 from lianxin_notifier.inbox import Alert, CommandResult, Opinion, apply, command_result
 from lianxin_notifier.ledger import NumberLedger
 from lianxin_notifier.metric_names import ALERT_LATENCY, DELIVERIES
-from lianxin_notifier.store import ProjectionStore
+from lianxin_notifier.milestones import Milestone, due_to_resident, milestone_of
+from lianxin_notifier.reaching_store import ReachingStore
+from lianxin_notifier.store import HeldBack, ProjectionStore
 
 TOPICS = (topics.LIFECYCLE, topics.WORDS, topics.CONTACTS)
 
@@ -55,6 +46,7 @@ class Batch(Struct):
     words: dict[str, Words | None]
     contacts: dict[str, str | None]
     told: list[Event] = field(default_factory=list)
+    milestones: list[Milestone] = field(default_factory=list)
 
     def changed(self) -> list[tuple[Opinion, Opinion]]:
         """(before, after) of every opinion that the batch changed."""
@@ -92,6 +84,8 @@ def _fold_lifecycle(message: Message, known: dict[str, Opinion], batch: Batch) -
     batch.before.setdefault(id_, now)
     batch.after[id_], alerts = apply(now, event)
     batch.alerts += alerts
+    if (milestone := milestone_of(now, batch.after[id_], event)) is not None:
+        batch.milestones.append(milestone)
     if event.type not in UNTOLD:
         batch.told.append(event)
     if (result := command_result(now, event)) is not None:
@@ -112,25 +106,27 @@ class Projector:
         store: ProjectionStore,
         ledger: NumberLedger,
         deliveries: DeliveryStore,
+        reaching: ReachingStore,
         publisher: Publishes,
-        registry: Callable[[], Snapshot | None],
         *,
         live: bool,
         requeue: timedelta = timedelta(hours=24),
         queued: Callable[[], None] = lambda: None,
-        devices: DeviceStore | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        resident_channels: tuple[Outside, ...] = (),
+        linger: timedelta = timedelta(minutes=3),
     ) -> None:
         self._store = store
         self._ledger = ledger
         self._deliveries = deliveries
+        self._reaching = reaching
         self._publisher = publisher
-        self._registry = registry
         self._live = live
         self._requeue = requeue
         self._queued = queued
-        self._devices = devices
         self._now = now
+        self._resident_channels = resident_channels
+        self._linger = linger
 
     async def handle(self, messages: list[Message]) -> None:
         """Load, apply, save, publish. Safe to repeat: alerts keep their numbers, opinions their sequence."""
@@ -138,7 +134,10 @@ class Projector:
         batch = fold(messages, await self._store.opinions(touched) if touched else {})
         await self._store.keep_words(batch.words)
         await self._store.keep_contacts(batch.contacts)
-        numbers = await (self._raise(batch.alerts) if self._live else self._recall(batch.alerts))
+        numbers, _ = await asyncio.gather(
+            self._raise(batch.alerts) if self._live else self._recall(batch.alerts),
+            self._tell_residents(batch.milestones),
+        )
         await self._store.save(batch.changed(), numbers, batch.results, batch.told)
         await self._store.erase(batch.erased)
         if not self._live:
@@ -150,25 +149,24 @@ class Projector:
     async def settle_held_back(self) -> int:
         """Look at what a rebuild held back, now that its generation is live; returns how many there were.
 
-        Each gets its number; those that still wait on their receiver, and are young, are sent as well.
+        Each gets its number; those that still wait on their receiver, and are young, are gone on with.
         """
         settled = 0
-        while alerts := await self._store.held_back(limit=200):
-            seats = await self._store.seats({alert.opinion for alert in alerts})
-            oldest = self._now() - self._requeue
+        while held := await self._store.held_back(limit=200):
+            seats = await self._store.seats({one.alert.opinion for one in held})
             waiting = [
-                alert
-                for alert in alerts
-                if (seat := seats.get(alert.opinion, {}).get(alert.receiver)) is not None
+                one.alert
+                for one in held
+                if self._is_young(one.alert)
+                and (seat := seats.get(one.alert.opinion, {}).get(one.alert.receiver)) is not None
                 and seat.state == "open"
-                and alert.recorded >= oldest
             ]
-            numbers = await self._ledger.number(alerts, self._moment())
+            numbers = await self._ledger.number([o.alert for o in held if not o.numbered], self._moment())
             await self._queue(waiting)
             await self._store.show_numbers(numbers)
             await self._tell(numbers)
-            await self._store.settle(alerts)
-            settled += len(alerts)
+            await self._store.settle([one.alert for one in held])
+            settled += len(held)
         return settled
 
     async def _raise(self, alerts: Sequence[Alert]) -> list[Numbered]:
@@ -178,44 +176,47 @@ class Projector:
         return numbers
 
     async def _recall(self, alerts: Sequence[Alert]) -> list[Numbered]:
-        """The numbers that `alerts` have on record; those that lack a record somewhere are held back."""
+        """The numbers that `alerts` have on record. Held back are those that lack one, and those that may be
+        gone on with by another channel, or repeated."""
         if not alerts:
             return []
         known = await self._ledger.known([alert_id(a.cause, a.receiver, INBOX) for a in alerts])
-        unknown = [a for a in alerts if alert_id(a.cause, a.receiver, INBOX) not in known]
-        oldest = self._now() - self._requeue
-        young = [a for a in alerts if a.outside and a.recorded >= oldest]
-        browsers = await self._browsers(young)
-        outside = {due.alert: alert for alert in young for due in self._outside(alert, browsers)}
-        sent = await self._deliveries.known(list(outside))
-        unsent = [alert for id_, alert in outside.items() if id_ not in sent]
-        await self._store.hold_back(list({(a.cause, a.receiver): a for a in [*unknown, *unsent]}.values()))
+        made = await self._deliveries.made_for({a.opinion for a in alerts if self._is_young(a)})
+        held = [
+            HeldBack(
+                alert,
+                numbered=alert_id(alert.cause, alert.receiver, INBOX) in known,
+                told=any(m.status == "sent" for m in made.get((alert.cause, alert.receiver), ())),
+            )
+            for alert in alerts
+        ]
+        await self._store.hold_back([h for h in held if not h.numbered or self._is_young(h.alert)])
         return list(known.values())
 
-    async def _queue(self, alerts: Sequence[Alert]) -> None:
-        browsers = await self._browsers(alerts)
-        dues = [due for alert in alerts for due in self._outside(alert, browsers)]
+    def _is_young(self, alert: Alert) -> bool:
+        """Whether a rebuild goes on with it by outside channels, if there is cause to."""
+        return alert.outside and alert.recorded >= self._now() - self._requeue
+
+    async def _tell_residents(self, milestones: Sequence[Milestone]) -> None:
+        """Have residents told, unless a later milestone comes first. During a rebuild only of what is young:
+        what has a record is known, and stays as it is."""
+        if not self._resident_channels or not milestones:
+            return
+        now = self._moment()
+        dues = [
+            due_to_resident(one, channel)
+            for one in milestones
+            if (self._live or one.recorded >= now - self._requeue)
+            for channel in self._resident_channels
+        ]
         if dues:
-            await self._deliveries.queue(dues, self._moment())
+            await self._deliveries.queue(dues, now + self._linger)
+
+    async def _queue(self, alerts: Sequence[Alert]) -> None:
+        outside = [alert for alert in alerts if alert.outside]
+        if outside:
+            await self._reaching.add(outside, self._moment())
             self._queued()
-
-    async def _browsers(self, alerts: Sequence[Alert]) -> dict[str, datetime]:
-        """Since when receivers have taken alerts in a browser; nothing where web push is not set up."""
-        receivers = {alert.receiver for alert in alerts if alert.outside}
-        return await self._devices.first_of(receivers) if self._devices and receivers else {}
-
-    def _outside(self, alert: Alert, browsers: Mapping[str, datetime]) -> list[Due]:
-        if not alert.outside:
-            return []
-        city = self._registry()
-        if city is None:
-            raise Outage("the registry is not read yet", what="registry")
-        deputy = city.deputies.get(alert.receiver)
-        channels = deputy.channels if deputy else ()
-        # What was recorded before the first browser is the past, with which a rebuild must not flood it.
-        if (since := browsers.get(alert.receiver)) is not None and since <= alert.recorded:
-            channels = with_browsers(channels)
-        return [due_for(alert, channel) for channel in addresses(channels)]
 
     async def _tell(self, numbers: Sequence[Numbered]) -> None:
         """Publish inbox alerts, unless the ledger was dropped since they were numbered."""

@@ -26,6 +26,7 @@ class Breaker:
         self._rest = rest
         self._in_a_row = 0
         self._until: datetime | None = None
+        self._opened: datetime | None = None
 
     def resting(self, now: datetime) -> timedelta:
         """How long nothing is let through yet."""
@@ -42,11 +43,16 @@ class Breaker:
     def note(self, answered: bool, now: datetime) -> None:
         """How an attempt ended: the channel answered (be it with a refusal), or it was a passing error."""
         if answered:
-            self._in_a_row, self._until = 0, None
+            self._in_a_row, self._until, self._opened = 0, None, None
             return
         self._in_a_row += 1
         if self._in_a_row >= self._failures:
             self._until = now + self._rest
+            self._opened = self._opened or now
+
+    def open_for(self, now: datetime) -> timedelta:
+        """How long it has been open."""
+        return NOTHING if self._opened is None else now - self._opened
 
     @property
     def closed(self) -> bool:
@@ -124,6 +130,11 @@ class Guard:
         """How long the whole channel is left alone, so that nothing needs to be claimed."""
         breaker = self._breakers.get(self._kind)
         return breaker.resting(now) if breaker else NOTHING
+
+    def silent(self, now: datetime, due: Due | None = None) -> timedelta:
+        """For how long what takes `due` (None: the whole channel) has not answered any more."""
+        breaker = self._breakers.get(self._kind if due is None else self._breaks(due))
+        return breaker.open_for(now) if breaker else NOTHING
 
     @property
     def open(self) -> int:

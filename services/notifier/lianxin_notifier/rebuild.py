@@ -30,6 +30,7 @@ from lianxin_notifier.alerts import INBOX, Numbered
 from lianxin_notifier.delivery_store import DeliveryStore
 from lianxin_notifier.ledger import NumberLedger
 from lianxin_notifier.projector import TOPICS, Projector
+from lianxin_notifier.reaching_store import ReachingStore
 from lianxin_notifier.store import ProjectionStore
 
 log = get_logger(__name__)
@@ -47,7 +48,10 @@ MakeProjector = Callable[[ProjectionStore], Projector]
 async def is_whole(db: Database, generation: int) -> bool:
     """True when everything that the worker of `generation` needs was built and nothing was dropped since."""
     states = await asyncio.gather(
-        ProjectionStore(db, generation).state(), NumberLedger(db).state(), DeliveryStore(db).state()
+        ProjectionStore(db, generation).state(),
+        NumberLedger(db).state(),
+        DeliveryStore(db).state(),
+        ReachingStore(db).state(),
     )
     return set(states) == {BUILT}
 
@@ -56,7 +60,7 @@ async def begin_empty(settings: Settings, db: Database, generation: int) -> bool
     """Mark everything as built where there is nothing to build from, no record on any topic; else False."""
     if not await nothing_written(settings, group_name(SERVICE, generation), [*TOPICS, topics.DELIVERIES]):
         return False
-    for part in (ProjectionStore(db, generation), NumberLedger(db), DeliveryStore(db)):
+    for part in (ProjectionStore(db, generation), NumberLedger(db), DeliveryStore(db), ReachingStore(db)):
         await part.prepare()
         await part.set_state(BUILT)
     return True
@@ -89,6 +93,7 @@ class Rebuild:
         self._generations = Generations(db, SERVICE)
         self._ledger = NumberLedger(db)
         self._deliveries = DeliveryStore(db)
+        self._reaching = ReachingStore(db)
         self._handled = 0
 
     async def run(self, *, unless: Callable[[], Awaitable[bool]] | None = None) -> int | None:
@@ -107,13 +112,19 @@ class Rebuild:
                     SERVICE,
                     TOPICS,
                     self._consumer,
-                    before_switch=lambda built: ProjectionStore(self._db, built).set_state(BUILT),
+                    before_switch=self._mark_as_built,
                     linger_s=self._handover_s,
                 )
             finally:
                 telling.cancel()
             self._say(f"generation {number} of the inboxes is live")
             return number
+
+    async def _mark_as_built(self, generation: int) -> None:
+        """What has to be gone on with is held back in the new generation, so nothing is missing any more."""
+        await self._reaching.prepare()
+        await self._reaching.set_state(BUILT)
+        await ProjectionStore(self._db, generation).set_state(BUILT)
 
     async def _restore_records(self) -> None:
         """Read `alerts.deliveries` to its end."""
@@ -146,10 +157,10 @@ class Rebuild:
         """Empty ledger and deliveries, to be filled from their log. A worker that has not noticed yet may be
         writing a last batch: what it still publishes is read back, what it only writes is cleared away."""
         parts = (self._ledger, self._deliveries)
-        for part in parts:
+        for part in (*parts, self._reaching):
             await patiently(part.clear)
         await asyncio.sleep(self._settle_s)
-        for part in parts:
+        for part in (*parts, self._reaching):
             await patiently(part.clear)
         await patiently(self._forget_reading_group)  # it may have read part of the log into what is gone
         for part in parts:

@@ -72,7 +72,9 @@ async def give(
     body: bytes | None = None,
 ) -> str:
     """Publish what `actor` asks for on `case` under idempotency key `key`, and return the command's id. With
-    `body` another one under the same key is a conflict (409). Raises 503 where it was not confirmed."""
+    `body` another one under the same key is a conflict (409). Raises 503 where it was not confirmed, 403 for
+    an erasure by anybody but an administrator."""
+    require_role(notifier, asked, actor)
     event = command(case, asked, actor, key, datetime.now(UTC))
     if body is not None:
         await notifier.keys.claim(event.id, body)
@@ -98,6 +100,16 @@ async def give(
         command=event.id,
     )
     return event.id
+
+
+def require_role(notifier: Notifier, asked: ActionRequest, actor: Actor) -> None:
+    """Raises 403 for an erasure by anybody but an administrator: it can't be taken back. All else the router
+    judges."""
+    if asked.action != "erase":
+        return
+    person = person_of(actor.id, city_of(notifier.registry))
+    if person is None or not person.may("administrator"):
+        raise ProblemError(403, "role_missing", "This is for administrators")
 
 
 async def require_seat_if_known(notifier: Notifier, case: str, actor: Actor) -> None:

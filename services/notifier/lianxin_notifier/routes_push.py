@@ -43,7 +43,10 @@ def push_routes(notifier: Notifier) -> APIRouter:
     router = APIRouter(tags=["push"])
 
     @router.get(
-        "/v1/push/key", summary="The key that a browser subscribes with (VAPID, RFC 8292)", responses=PUSH_KEY
+        "/v1/push/key",
+        summary="The key that a browser subscribes with (VAPID, RFC 8292)",
+        responses=PUSH_KEY,
+        openapi_extra={"security": []},
     )
     async def key() -> Response:
         return json_response(200, {"key": _key(notifier)})

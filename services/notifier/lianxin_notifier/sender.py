@@ -20,7 +20,7 @@ from lianxin_chassis.logs import get_logger
 from lianxin_chassis.metric_names import OUTAGES
 from lianxin_chassis.outages import Outage, outage
 from lianxin_chassis.patience import patiently
-from lianxin_notifier.alerts import Due, Outside, attempt_record
+from lianxin_notifier.alerts import RESIDENT, Due, Outside, attempt_record
 from lianxin_notifier.delivery_store import Claimed, DeliveryStore, Status
 from lianxin_notifier.metric_names import DELIVERIES, REPEATED, RESTING
 from lianxin_notifier.projector import Publishes
@@ -50,11 +50,41 @@ class Slot(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """A message may not go out before `until`."""
+
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A message need not go out any more; `reason` is for the record and holds no personal data."""
+
+    reason: str
+
+
+class Gate(Protocol):
+    """What messages to residents pass before an attempt."""
+
+    async def ready(self, due: Due, now: datetime) -> Due | Held | Dropped:
+        """`due` as it is attempted, with an address that is not kept; or that it is not."""
+
+
+@dataclass(frozen=True, slots=True)
 class Timing:
-    """Leases and retries. `lease_s` must be longer than an attempt's deadline."""
+    """Leases and retries. `lease_s` must be longer than an attempt's deadline. After `silent_s` seconds
+    without any answer of a channel, what could go by another one is given up here."""
 
     lease_s: float
     policy: RetryPolicy
+    silent_s: float = 600.0
+
+
+class Reached(Protocol):
+    """Who goes on with an alert of which a delivery has ended."""
+
+    async def ended(self, due: Due) -> None:
+        """The end of `due`, sent or not, is on the log."""
 
 
 class Sender:
@@ -69,13 +99,17 @@ class Sender:
         publisher: Publishes,
         timing: Timing,
         guard: Guard | None = None,
+        reached: Reached | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        gate: Gate | None = None,
     ) -> None:
+        self._gate = gate
         self._kind = kind
         self._slots = tuple(slots)
         self._store = store
         self._publisher = publisher
         self._timing = timing
+        self._reached = reached
         self._guard = guard or Guard(kind, failures=1_000_000, rest=timedelta(0))
         self._now = now
         self._news = asyncio.Event()
@@ -130,7 +164,8 @@ class Sender:
                 self._taken.clear()
                 await self._taken.wait()
             if rest := self._guard.resting(self._now()):
-                await asyncio.sleep(min(LOOK_EVERY_S, rest.total_seconds()))
+                if not await self._claim_others(at_once):
+                    await asyncio.sleep(min(LOOK_EVERY_S, rest.total_seconds()))
                 continue
             now = self._now()
             at_once = claim_size(self._taken_up, (now - since).total_seconds(), least)
@@ -145,6 +180,21 @@ class Sender:
 
     async def _claim_some(self, limit: int) -> list[Claimed]:
         return await self._store.claim(self._kind, limit, self._now(), self._timing.lease_s)
+
+    async def _claim_others(self, limit: int) -> int:
+        """While the channel rests: what need not wait for it, once it has rested too long. How many."""
+        if not self._too_silent(None):
+            return 0
+        now = self._now()
+        found = await patiently(
+            lambda: self._store.claim(self._kind, limit, self._now(), self._timing.lease_s, others=True)
+        )
+        for claimed in found:
+            self._claimed.put_nowait((claimed, now))
+        return len(found)
+
+    def _too_silent(self, due: Due | None) -> bool:
+        return self._guard.silent(self._now(), due).total_seconds() >= self._timing.silent_s
 
     async def _work(self, slot: Slot | None) -> None:
         stop = asyncio.create_task(self._stopping.wait())
@@ -171,7 +221,13 @@ class Sender:
         if slot is None:
             await self._conclude(claimed, "skipped", error="channel not set up")
             return
+        addressed = await self._let_through(claimed)
+        if addressed is None:
+            return
         if wait := self._guard.enter(claimed.due, self._now()):
+            if claimed.due.others and self._too_silent(claimed.due):
+                await self._conclude(claimed, "dead", error="no answer for too long")
+                return
             until = self._now() + wait
             # Where the whole channel rests, so does all that was claimed for it: one write, not one for each.
             resting = [claimed, *(self._left() if self._guard.resting(self._now()) else ())]
@@ -180,7 +236,7 @@ class Sender:
         begun = await self._begin(claimed)
         if begun is None:
             return
-        outcome = await _attempt(slot, begun.due)
+        outcome = await _attempt(slot, _as_begun(addressed, begun.due))
         self._guard.note(begun.due, outcome, self._now())
         RESTING.labels(self._kind).set(self._guard.open)
         retry_at = None
@@ -191,6 +247,24 @@ class Sender:
                 retry_at = max(retry_at, now + timedelta(seconds=outcome.wait_s))
         status: Status = outcome.result if outcome.result != "retry" else "failed" if retry_at else "dead"
         await self._conclude(begun, status, outcome.reason, retry_at, outcome.unknown)
+
+    async def _let_through(self, claimed: Claimed) -> Due | None:
+        """The delivery as it is attempted; None where it is not, now or ever."""
+        if claimed.due.receiver != RESIDENT:
+            return claimed.due
+        gate = self._gate
+        if gate is None:
+            await self._conclude(claimed, "skipped", error="messages to residents are switched off")
+            return None
+        ready = await patiently(lambda: gate.ready(claimed.due, self._now()))
+        if isinstance(ready, Held):
+            until = ready.until
+            await patiently(lambda: self._store.release([claimed], until))
+            return None
+        if isinstance(ready, Dropped):
+            await self._conclude(claimed, "skipped", error=ready.reason)
+            return None
+        return ready
 
     async def _begin(self, claimed: Claimed) -> Claimed | None:
         """Record an attempt before it is made, in the database and on the log; None where it may not be."""
@@ -220,7 +294,8 @@ class Sender:
         unknown: bool = False,
     ) -> None:
         """Save the result, then publish it: however long that takes, for the message has gone out."""
-        done = await patiently(lambda: self._store.finish(claimed, status, error, retry_at, unknown))
+        at = self._now()
+        done = await patiently(lambda: self._store.finish(claimed, status, error, retry_at, unknown, at))
         if done is not None:
             await self._record(done)
         elif await patiently(lambda: self._store.forgotten(claimed.due.alert)):
@@ -233,9 +308,17 @@ class Sender:
             status, error = "dead", f"{error}; the database was dropped before the next attempt"
         await self._publish(replace(claimed, status=status, error=error))
         await patiently(lambda: self._store.ended(claimed.due.alert, status))
+        await self._go_on(claimed.due)
+
+    async def _go_on(self, due: Due) -> None:
+        if (reached := self._reached) is not None:
+            await patiently(lambda: reached.ended(due))
 
     async def _record(self, done: Claimed) -> None:
         await self._publish(done)
+        if done.status != "failed":
+            # Before the delivery rests for good: a worker that dies here leaves it to be recorded again.
+            await self._go_on(done.due)
         await patiently(lambda: self._store.recorded(done))
 
     async def _publish(self, done: Claimed) -> None:
@@ -252,6 +335,10 @@ class Sender:
 def claim_size(taken: int, within_s: float, least: int) -> int:
     """How many to claim when `taken` were taken up within so many seconds: never less than `least`."""
     return max(least, min(CLAIM_MOST, int(taken * CLAIM_FOR_S / max(within_s, 0.001))))
+
+
+def _as_begun(addressed: Due, begun: Due) -> Due:
+    return replace(addressed, attempt=begun.attempt, repeated=begun.repeated)
 
 
 async def _attempt(slot: Slot, due: Due) -> Outcome:

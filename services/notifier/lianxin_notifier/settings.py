@@ -111,6 +111,13 @@ class NotifierSettings(Settings):
     breaker_failures: int = Field(default=10, ge=1)
     # Seconds between such attempts.
     breaker_rest_s: float = Field(default=30.0, gt=0)
+    # What could go by another channel of the receiver is given up here after so long without any answer,
+    # seconds.
+    silent_s: float = Field(default=600.0, gt=0)
+    # An alert whose receiver has neither looked nor acted goes again, by the next channel, after so many
+    # working hours, and at most so many times (0: never).
+    repeat_after_hours: float = Field(default=4.0, gt=0)
+    repeats_limit: int = Field(default=2, ge=0, le=20)
     # Attempts a minute of all workers together; each robot for itself (WeCom and DingTalk allow 20). 0: no
     # limit.
     mail_per_minute: int = Field(default=0, ge=0)
@@ -119,6 +126,22 @@ class NotifierSettings(Settings):
     # A rebuild queues an alert that has no record only while it is this young, hours: a channel that was
     # added since must not be flooded with the past.
     requeue_hours: float = Field(default=24.0, ge=0)
+
+    # Whether residents who left a contact are told how their opinion stands: by mail, and by SMS who left no
+    # mail address. Needs the private key, the sign-in secret, the public URL and intake's URL.
+    resident_milestones: bool = True
+    # So long a milestone waits for the next one, which then takes its place, minutes.
+    resident_linger_minutes: float = Field(default=3.0, ge=0)
+    # Hours of the city's day in which no resident is written to; empty: none.
+    resident_quiet: str = Field(
+        default="21:00-08:00", pattern=r"^(([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d)?$"
+    )
+
+    # When weekly summaries (on the first working day) and reminders of contact days (on the working day
+    # before) go out, in the city's time; and how often it is looked what is due, seconds.
+    weekly_at: str = Field(default="08:30", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+    contact_day_at: str = Field(default="09:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+    notices_every_s: float = Field(default=20.0, gt=0)
 
     # How often a waiting stream is sent a comment, so that proxies keep it open, seconds.
     heartbeat_s: float = Field(default=15.0, gt=0)

@@ -42,6 +42,15 @@ class Item(Struct, frozen=True, kw_only=True):
     state: str
 
 
+class HeldBack(Struct, frozen=True):
+    """An alert that a rebuild came upon. `numbered`: it stands in the inbox under a number already; `told`:
+    an outside channel has taken it, so that at most a repeat may be due."""
+
+    alert: Alert
+    numbered: bool
+    told: bool
+
+
 class ProjectionStore:
     """One generation. Raises PyMongo's errors, and `Lost` where its collections were dropped."""
 
@@ -67,6 +76,10 @@ class ProjectionStore:
         await self._words.create_index([("opinion", 1)], name="opinion")
         await self._histories.create_index([("opinion", 1), ("sequence", 1)], name="case")
         await self._opinions.create_index([("station", 1), ("submitted", -1)], name="station")
+        await self._pending.create_index([("told", 1), ("recorded", 1)], name="next")
+        # For what is like a case: of the same issue, and open in the same grid on the same topic.
+        await self._opinions.create_index([("issue", 1), ("submitted", -1)], name="issue")
+        await self._opinions.create_index([("grid", 1), ("topic", 1), ("submitted", -1)], name="place")
 
     async def state(self) -> str | None:
         """`built`, `building`, or None where a collection was dropped."""
@@ -165,19 +178,30 @@ class ProjectionStore:
             await self._words.delete_many({"opinion": opinion})
             await self._contacts.delete_many({"_id": starting_with(opinion)})
 
-    async def hold_back(self, alerts: Sequence[Alert]) -> None:
-        """While a rebuild runs: alerts without a record, to be looked at when this generation is live."""
+    async def hold_back(self, held: Sequence[HeldBack]) -> None:
+        """While a rebuild runs: alerts to be looked at when this generation is live."""
         await write_again(
             self._pending,
-            [InsertOne({"_id": f"{alert.cause}/{alert.receiver}", **_builtins(alert)}) for alert in alerts],
+            [
+                InsertOne(
+                    {
+                        "_id": f"{one.alert.cause}/{one.alert.receiver}",
+                        **_builtins(one.alert),
+                        "numbered": one.numbered,
+                        "told": one.told,
+                    }
+                )
+                for one in held
+            ],
         )
 
-    async def held_back(self, limit: int) -> list[Alert]:
-        """The oldest alerts that were held back, at most `limit`."""
-        found = (
-            await self._pending.find({"_id": {"$ne": MARK}}).sort("recorded", 1).limit(limit).to_list(limit)
-        )
-        return [msgspec.convert(document, Alert) for document in found]
+    async def held_back(self, limit: int) -> list[HeldBack]:
+        """The oldest alerts that were held back, at most `limit`; those that were not told come first."""
+        waiting = self._pending.find({"_id": {"$ne": MARK}}).sort([("told", 1), ("recorded", 1)])
+        return [
+            HeldBack(msgspec.convert(found, Alert), found.get("numbered", False), found.get("told", False))
+            for found in await waiting.limit(limit).to_list(limit)
+        ]
 
     async def settle(self, alerts: Sequence[Alert]) -> None:
         """These were looked at."""
@@ -239,6 +263,22 @@ class ProjectionStore:
         )
         await self._require("opinions")
         return [_opinion(document) for document in found]
+
+    async def alike(self, opinion: Opinion, limit: int) -> tuple[list[Opinion], list[Opinion]]:
+        """The newest others of the same issue, and of the same grid and topic, at most `limit` of each."""
+        same: list[Document] = []
+        if opinion.issue is not None:
+            same = await self._newest_others({"issue": opinion.issue}, opinion.id, limit)
+        near: list[Document] = []
+        if opinion.grid is not None and opinion.topic is not None:
+            here = {"grid": opinion.grid, "topic": opinion.topic}
+            near = await self._newest_others(here, opinion.id, limit)
+        await self._require("opinions")
+        return [_opinion(document) for document in same], [_opinion(document) for document in near]
+
+    async def _newest_others(self, condition: Document, but: str, limit: int) -> list[Document]:
+        found = await self._opinions.find(condition).sort("submitted", -1).limit(limit + 1).to_list(limit + 1)
+        return [document for document in found if document["_id"] != but][:limit]
 
     async def seats(self, opinions: Iterable[str]) -> dict[str, Mapping[str, Seat]]:
         """Who has a place at each of these opinions."""

@@ -8,7 +8,7 @@ database dropped rebuilds before it does anything else.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from functools import partial
 
 from lianxin_chassis import logs, topics
@@ -26,14 +26,22 @@ from lianxin_chassis.wholeness import until_replaced
 from lianxin_contracts.deliveries import Delivery
 from lianxin_notifier.alerts import given_up_record
 from lianxin_notifier.channels import senders_of, vapid_of
+from lianxin_notifier.choosing import Repeats
 from lianxin_notifier.delivery_store import DeliveryStore
 from lianxin_notifier.device_store import DeviceStore
 from lianxin_notifier.ledger import NumberLedger
 from lianxin_notifier.metric_names import DELIVERIES
+from lianxin_notifier.notices import Times
+from lianxin_notifier.noticing import NoticeClock, Noticing
+from lianxin_notifier.preference_store import PreferenceStore
 from lianxin_notifier.projector import TOPICS, Projector
+from lianxin_notifier.reaching import Reaching
+from lianxin_notifier.reaching_store import ReachingStore
 from lianxin_notifier.rebuild import SERVICE, Rebuild, begin_empty, is_whole
+from lianxin_notifier.residents import Residents, resident_channels
 from lianxin_notifier.settings import NotifierSettings
 from lianxin_notifier.store import BASES, ProjectionStore
+from lianxin_notifier.summary_store import SummaryStore
 from lianxin_notifier.workers import Workers
 
 log = logs.get_logger(__name__)
@@ -54,6 +62,7 @@ class Parts:
         self.registry = RegistryFollower(settings)
         self.ledger = NumberLedger(db)
         self.deliveries = DeliveryStore(db)
+        self.reaching = ReachingStore(db)
         self.devices = DeviceStore(db)
         self.generations = Generations(db, SERVICE)
 
@@ -65,12 +74,27 @@ class Parts:
             store,
             self.ledger,
             self.deliveries,
+            self.reaching,
             self.publisher,
-            lambda: self.registry.current,
             live=live,
             requeue=timedelta(hours=self.settings.requeue_hours),
             queued=queued,
-            devices=self.devices if vapid_of(self.settings) else None,
+            resident_channels=resident_channels(self.settings),
+            linger=timedelta(minutes=self.settings.resident_linger_minutes),
+        )
+
+    def reach(self, store: ProjectionStore, queued: Callable[[], None]) -> Reaching:
+        """What goes on with the alerts of one generation."""
+        hours, most = self.settings.repeat_after_hours, self.settings.repeats_limit
+        return Reaching(
+            self.reaching,
+            self.deliveries,
+            PreferenceStore(self.db),
+            store,
+            lambda: self.registry.current,
+            Repeats(timedelta(hours=hours), most),
+            self.devices if vapid_of(self.settings) else None,
+            queued,
         )
 
     def rebuild(self, say: Callable[[str], None], handover_s: float) -> Rebuild:
@@ -113,23 +137,28 @@ async def rebuild(settings: NotifierSettings) -> None:
 async def _live(parts: Parts, generation: int) -> Worker:
     """The worker on a whole generation."""
     store = ProjectionStore(parts.db, generation)
-    for part in (store, parts.ledger, parts.deliveries, parts.devices):
+    for part in (store, parts.ledger, parts.deliveries, parts.reaching, parts.devices):
         await patiently(part.prepare)
     workers = Workers(parts.db, parts.settings.instance)
-    senders = senders_of(
-        parts.settings,
-        parts.deliveries,
-        parts.publisher,
-        lambda: parts.registry.current,
-        parts.devices,
-        lambda: workers.count,
-    )
 
     def wake_senders() -> None:
         for sender in senders:
             sender.wake()
 
-    projector = parts.projector(store, live=True, queued=wake_senders)
+    reaching = parts.reach(store, wake_senders)
+    city = lambda: parts.registry.current  # noqa: E731
+    residents = Residents(parts.settings, store, parts.deliveries, city)
+    senders = senders_of(
+        parts.settings,
+        parts.deliveries,
+        parts.publisher,
+        city,
+        parts.devices,
+        lambda: workers.count,
+        reaching,
+        residents,
+    )
+    projector = parts.projector(store, live=True, queued=reaching.wake)
     parking = ParkingLot(parts.db)
     await patiently(parking.prepare)
     consumer = Consumer(
@@ -140,10 +169,13 @@ async def _live(parts: Parts, generation: int) -> Worker:
         parking=parking,
         publisher=parts.publisher,
     )
+    await patiently(SummaryStore(parts.db, generation).prepare)
     return Worker(
         consumers=[consumer],
         followers=[parts.registry],
         tasks=[
+            reaching.run,
+            _noticing(parts, generation, wake_senders).run,
             *(sender.run for sender in senders),
             workers.run,
             lambda: until_replaced(parts.generations, generation, lambda: _lost(parts, generation)),
@@ -153,6 +185,21 @@ async def _live(parts: Parts, generation: int) -> Worker:
             lambda: _drop_old(parts.generations, generation),
         ],
         checks={"consumer": consumer.check, "registry": parts.registry.check},
+    )
+
+
+def _noticing(parts: Parts, generation: int, queued: Callable[[], None]) -> Noticing:
+    """What goes out by the clock."""
+    settings = parts.settings
+    return Noticing(
+        NoticeClock(parts.db),
+        SummaryStore(parts.db, generation),
+        parts.deliveries,
+        PreferenceStore(parts.db),
+        lambda: parts.registry.current,
+        times=Times(time.fromisoformat(settings.weekly_at), time.fromisoformat(settings.contact_day_at)),
+        every_s=settings.notices_every_s,
+        queued=queued,
     )
 
 
@@ -215,6 +262,7 @@ async def _give_up(parts: Parts, lost: Sequence[Delivery]) -> None:
     await patiently(lambda: parts.publisher.publish([given_up_record(delivery, at) for delivery in lost]))
     for delivery in lost:
         await patiently(partial(parts.deliveries.ended, delivery.alert, "dead"))
+        await patiently(partial(parts.reaching.look_at, delivery.cause, delivery.receiver, at))
         DELIVERIES.labels(delivery.channel, "dead").inc()
 
 

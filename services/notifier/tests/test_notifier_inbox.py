@@ -251,3 +251,19 @@ def test_an_inboxs_line_changes_only_with_what_it_shows() -> None:
     gone, _ = fold(*steps, lifecycle.Transferred(D1, "D2"), assigned("D2"), lifecycle.Accepted(D2))
     assert gone.seats["D1"].changed == 5
     assert gone.seats["D2"].changed == 7
+
+
+def test_a_seat_knows_what_its_owner_was_told_has_looked_at_and_did() -> None:
+    seat = fold(SUBMITTED, assigned("D1"))[0].seats["D1"]
+    assert (seat.told, seat.seen, seat.acted) == (2, 0, 0)
+    looked, _ = fold(SUBMITTED, assigned("D1"), lifecycle.SeenBy(D1), lifecycle.Accepted(D1))
+    assert (looked.seats["D1"].told, looked.seats["D1"].seen, looked.seats["D1"].acted) == (2, 3, 4)
+
+
+def test_what_somebody_did_before_they_got_the_case_anew_says_nothing_of_the_new_alert() -> None:
+    again, told = fold(
+        SUBMITTED, assigned("D1"), lifecycle.Transferred(D1, "D2"), assigned("D2"), assigned("D1")
+    )
+    seat = again.seats["D1"]
+    assert (seat.acted, seat.told) == (3, 5)
+    assert [alert.sequence for alert in told[-1] if alert.receiver == "D1"] == [5]

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+from msgspec.structs import replace
+
 from lianxin_contracts import registry
 from lianxin_contracts.deliveries import InboxEntry
 from lianxin_contracts.registry import Snapshot
@@ -66,3 +68,21 @@ def test_an_event_without_words_of_its_own_still_makes_a_letter() -> None:
 def test_a_city_that_no_longer_knows_topic_or_street_still_makes_a_letter() -> None:
     bare = Snapshot(version="v2", city=CITY.city)
     assert letter(due(), bare, "").subject == "【连心】有一件居民意见交给您"
+
+
+def test_a_reminder_of_a_contact_day_names_day_and_station_and_opens_the_inbox() -> None:
+    about = replace(
+        due(), opinion="", cause="", street=None, entry=InboxEntry("notice.contact_day", "submitted", "open")
+    )
+    words = letter(replace(about, day="2026-12-15"), CITY, "https://lianxin.test")
+    assert words.subject == "【连心】接待日提醒：2026年12月15日 星期二"
+    assert "https://lianxin.test/inbox\n" in words.text
+
+
+def test_a_mail_to_a_resident_says_in_its_header_how_to_stop_them_and_no_other_mail_does() -> None:
+    about = replace(due("resident"), entry=InboxEntry("resident.rate", "submitted", "open"), language="en")
+    to_resident = mail(replace(about, link="https://t", stop="https://s"), CITY, "", "a@b.test", AT)
+    assert to_resident["List-Unsubscribe"] == "<https://s>"
+    assert to_resident["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert to_resident["Subject"] == "[Lianxin] Your opinion is settled; please rate the answer"
+    assert mail(due(), CITY, "", "a@b.test", AT)["List-Unsubscribe"] is None

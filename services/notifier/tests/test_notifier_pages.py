@@ -14,6 +14,7 @@ from lianxin_contracts import inbound, lifecycle, registry
 from lianxin_contracts.inbound import Place
 from lianxin_contracts.links import opens
 from lianxin_contracts.registry import Duty, Snapshot
+from lianxin_contracts.words import Words
 from lianxin_notifier.actions import Action
 from lianxin_notifier.casefile import UNTOLD, CaseFile, Told, file_of
 from lianxin_notifier.inbox import Opinion
@@ -268,3 +269,32 @@ def test_people_are_found_by_number_or_mail_however_written():
         assert found.id == "D1"
     assert named("nobody@deputies.test", CITY) is None
     assert named("", CITY) is None
+
+
+def test_a_visit_is_told_with_who_and_when_its_note_and_its_link():
+    visited = lifecycle.Visited(inbound.Actor("deputy", "D1", "grid-app"), NOW, "w")
+    told = Told(5, "opinion.visited", NOW, msgspec.json.encode(visited).decode())
+    link = "https://photos.example.org/1.jpg"
+    note = Words("op", "w", "visit", "路灯已换", visited.actor, media_url=link)
+    (step,) = steps([told], {"w": note}, "zh", CITY)
+    assert "王芳" in step.text
+    assert "10:00" in step.text
+    assert (step.quote, step.link) == ("路灯已换", link)
+
+
+def test_a_visit_that_a_system_recorded_is_told_under_the_system_s_name():
+    city = replace(CITY, channels={"grid-app": registry.Channel("grid-app", "网格通")})
+    visited = lifecycle.Visited(inbound.Actor("channel", "grid-app"), NOW)
+    told = Told(5, "opinion.visited", NOW, msgspec.json.encode(visited).decode())
+    (step,) = steps([told], {}, "zh", city)
+    assert step.text.startswith("网格通")
+    assert (step.quote, step.link) == (None, None)
+
+
+def test_a_link_that_came_with_the_words_leads_out_with_a_warning_and_tells_nobody_where_from():
+    template = (HERE / "templates" / "case.html").read_text("utf-8")
+    macro = template[
+        template.index("macro elsewhere") : template.index("endmacro", template.index("elsewhere"))
+    ]
+    assert 'rel="noopener noreferrer nofollow"' in macro
+    assert "t('elsewhere')" in macro

@@ -137,3 +137,13 @@ def test_without_trouble_nothing_waits() -> None:
     guard = Guard("mail", 1, REST)
     guard.note(due("mail", "a@x.test"), SENT, AT)
     assert guard.enter(due("mail", "a@x.test"), AT) == NOTHING
+
+
+def test_how_long_nothing_has_answered_counts_from_the_first_time_that_the_breaker_opened() -> None:
+    guard = Guard("mail", 2, REST)
+    one = due("mail", "x@deputies.test")
+    for second in (0, 1, 40, 80):
+        guard.note(one, FAILED, AT + timedelta(seconds=second))
+    assert guard.silent(AT + timedelta(seconds=101)) == timedelta(seconds=100)
+    guard.note(one, SENT, AT + timedelta(seconds=102))
+    assert guard.silent(AT + timedelta(seconds=103)) == timedelta()

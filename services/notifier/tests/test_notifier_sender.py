@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
+from msgspec.structs import replace
 from tests.support.wait import eventually_async
 
 from lianxin_chassis.outages import NotConfirmed, Overloaded
@@ -55,7 +56,9 @@ class Queue:
     async def begin(self, one: Claimed, now: datetime, lease_s: float) -> Claimed:
         return one
 
-    async def finish(self, one: Claimed, status: Any, error: Any, retry_at: Any, unknown: bool) -> Claimed:
+    async def finish(
+        self, one: Claimed, status: Any, error: Any, retry_at: Any, unknown: bool, at: Any
+    ) -> Claimed:
         return Claimed(due=one.due, status=status, version=2, error=error, retry_at=retry_at)
 
     async def put_back(self, begun: Claimed, before: Due, at: datetime) -> None:
@@ -241,3 +244,55 @@ async def test_what_was_claimed_too_long_ago_is_left_to_whoever_claims_it_next()
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert result.alert == "a"
+
+
+class Away:
+    """A connection to a server that never answers."""
+
+    async def deliver(self, due: Due) -> Outcome:
+        return Outcome("retry", "ConnectError")
+
+    async def close(self) -> None: ...
+
+
+class Told:
+    """Hears which deliveries have ended."""
+
+    def __init__(self) -> None:
+        self.ends: asyncio.Queue[str] = asyncio.Queue()
+
+    async def ended(self, due: Due) -> None:
+        self.ends.put_nowait(due.alert)
+
+
+async def test_while_nothing_answers_only_what_has_another_channel_is_given_up_and_gone_on_with() -> None:
+    class Others(Queue):
+        async def claim(
+            self, kind: str, limit: int, now: datetime, lease_s: float, *, others: bool = False
+        ) -> list[Claimed]:
+            taken = [one for one in self.waiting if one.due.others or not others][:limit]
+            self.waiting = [one for one in self.waiting if one not in taken]
+            return taken
+
+    now = [AT]
+    queue, log, told = Others(claimed("first")), Log(), Told()
+    timing = Timing(40.0, TIMING.policy, silent_s=600.0)
+    guard = Guard("mail", 1, timedelta(seconds=900))
+    store = cast(DeliveryStore, queue)
+    sender = Sender("mail", [Away()], store, log, timing, guard, told, now=lambda: now[0])
+    running = asyncio.create_task(sender.run())
+    try:
+        async with asyncio.timeout(10):
+            assert (await log.results.get()).alert == "first"  # failed, and the breaker opens
+            now[0] += timedelta(seconds=601)
+            alone, other = claimed("alone"), claimed("other")
+            queue.waiting += [alone, replace(other, due=replace(other.due, others=True))]
+            sender.wake()
+            given_up = await log.results.get()
+            assert await told.ends.get() == "other"
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert (given_up.alert, given_up.status, given_up.error) == ("other", "dead", "no answer for too long")
+    assert told.ends.empty()
+    assert queue.waiting == [alone]

@@ -117,8 +117,9 @@ def test_a_command_from_a_service_that_may_not_say_it_is_refused(row: str, sourc
 
 def test_who_may_say_what() -> None:
     assert sources_of("opinion.submitted") == sources_of("opinion.rated") == ("/intake",)
-    assert sources_of("opinion.withdrawn") == sources_of("opinion.erasure_requested") == ("/intake",)
+    assert sources_of("opinion.withdrawn") == ("/intake",)
     assert sources_of("opinion.supported") == sources_of("opinion.seen") == ("/intake", "/notifier")
+    assert sources_of("opinion.erasure_requested") == ("/intake", "/notifier")
     assert {sources_of(row) for row in inbound.MODELS if row.startswith("case.")} == {
         ("/notifier",),
         ("/router", "/operator"),
@@ -166,6 +167,7 @@ PRIVATE = "打 13800000000 找我"
         inbound.Withdrawn(Actor("channel", PRIVATE)),
         inbound.ErasureRequested(Actor("resident", PRIVATE)),
         inbound.ErasureRequested(Actor("staff", PRIVATE)),
+        inbound.ErasureRequested(RESIDENT, PRIVATE),
         inbound.Accept(Actor("deputy", PRIVATE)),
         inbound.Answer(ANN, "x", child=PRIVATE),
         inbound.Progress(ANN, "x", (PRIVATE,)),

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lianxin_contracts.registry import Calendar, Limit
-from lianxin_router.domain.calendar import NoWorkingTime, WorkingCalendar, add_months
+from lianxin_contracts.working_time import NoWorkingTime
+from lianxin_router.domain.calendar import WorkingCalendar, add_months
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 

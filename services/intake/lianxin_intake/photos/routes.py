@@ -1,12 +1,14 @@
 """`POST /v1/attachments`: a photo in. `GET /v1/attachments/{id}`: a photo out, for who may see it."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lianxin_chassis.problems import ProblemError
+from lianxin_chassis.problems import ProblemError, problem
 from lianxin_contracts import links
 from lianxin_intake.attachments import upload_of
 from lianxin_intake.context import Intake, RawRoute, json_response
@@ -25,6 +27,15 @@ from lianxin_intake.reading import headers_of, idempotency_key
 from lianxin_intake.rights import caller_of, city_of
 
 PAGE_TOKEN = "lianxin-page-token"
+PERMIT = "lianxin-upload-permit"
+# Evidence belongs to this channel, whoever uploads it: what the notifier calls its own pages.
+WORKBENCH = "workbench"
+# What a browser may send us from the workbench's pages, and for how long it need not ask again, seconds.
+_PREFLIGHT = {
+    "Access-Control-Allow-Methods": "POST",
+    "Access-Control-Allow-Headers": f"Content-Type, Idempotency-Key, {PERMIT}",
+    "Access-Control-Max-Age": "600",
+}
 # Whatever a browser thinks it is: shown as an image alone, never run, never kept.
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; sandbox; frame-ancestors 'none'",
@@ -47,14 +58,23 @@ def photo_routes(intake: Intake, secret: bytes) -> APIRouter:
 
         Send the image itself, or a form with one file. It is checked, turned upright, made smaller where it
         is larger than 2,048 pixels and drawn anew: no position, no camera, nothing but the picture is kept.
-        Needs a key with the scope `submit` or `act`. What no opinion names within a day is dropped.
+        Needs a key with the scope `submit` or `act`; from the workbench a permit of the notifier
+        (`Lianxin-Upload-Permit`). What no opinion names within a day is dropped.
         """
+        if PERMIT in request.headers:
+            return await _evidence(intake, request)
         if PAGE_TOKEN not in request.headers:
             return await _upload(intake, request, _keyed(intake, request))
         try:
             return await _upload(intake, request, _paged(intake, tokens, request))
         except ProblemError as error:
             return problem_page(request, error)  # in the resident's words
+
+    @routes.options("/v1/attachments", include_in_schema=False)
+    async def may_upload(request: Request) -> Response:
+        """A browser asks whether a page of the workbench, which is another origin, may upload here."""
+        allowed = _cross_origin(intake, request)
+        return Response(status_code=204, headers={**allowed, **_PREFLIGHT} if allowed else {"Vary": "Origin"})
 
     @routes.get("/v1/attachments/{attachment}", openapi_extra=SHOW)
     async def show(request: Request) -> Response:
@@ -104,6 +124,50 @@ async def _upload(intake: Intake, request: Request, sender: tuple[str, str]) -> 
     return json_response(
         201, {"id": taken.id, "width": taken.width, "height": taken.height}, {"Location": address}
     )
+
+
+async def _evidence(intake: Intake, request: Request) -> Response:
+    """Take in a deputy's photo. Problems too are for the page's script, so they carry the same permission."""
+    allowed = _cross_origin(intake, request)
+    try:
+        response = await _upload(intake, request, _permitted(intake, request))
+    except ProblemError as error:
+        response = problem(
+            error.status,
+            error.code,
+            error.title,
+            error.detail,
+            headers={"Cache-Control": "no-store", **(error.headers or {})},
+            **error.extra,
+        )
+    response.headers.update({"Vary": "Origin", **allowed})
+    return response
+
+
+def _permitted(intake: Intake, request: Request) -> tuple[str, str]:
+    """The channel of whoever holds a permit of the notifier's. Raises 403 for one that is not good."""
+    secret = intake.photos.links
+    holder = links.permitted(secret, request.headers[PERMIT], datetime.now(UTC)) if secret else None
+    if holder is None:
+        raise ProblemError(
+            403,
+            "permit_expired",
+            "This permit does not allow an upload",
+            "Ask the workbench for another one and send the photo again.",
+        )
+    return WORKBENCH, f"permit:{holder}"
+
+
+def _cross_origin(intake: Intake, request: Request) -> Mapping[str, str]:
+    """What lets a page of the workbench, and no other site's, read our answer."""
+    origin, workbench = request.headers.get("origin"), urlsplit(intake.workbench_url)
+    if not intake.workbench_url or origin != f"{workbench.scheme}://{workbench.netloc}":
+        return {}
+    return {
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Expose-Headers": "Retry-After",
+        "Vary": "Origin",
+    }
 
 
 def _keyed(intake: Intake, request: Request) -> tuple[str, str]:

@@ -15,14 +15,14 @@ from lianxin_chassis.pages import Language
 from lianxin_chassis.problems import ProblemError
 from lianxin_contracts.inbound import MAX_TEXT, Outcome
 from lianxin_contracts.registry import Mandate, Policy, Snapshot
-from lianxin_notifier.actions import Action, ActionRequest
+from lianxin_notifier.actions import ERASURE_REASONS, Action, ActionRequest
 from lianxin_notifier.casefile import CaseFile
 from lianxin_notifier.inbox import Opinion
 from lianxin_notifier.pages.lines import topic_name
-from lianxin_notifier.pages.rendering import known, text
+from lianxin_notifier.pages.rendering import TEXTS, known, text
 from lianxin_notifier.people import Person
 
-Kind = Literal["text", "select", "date", "line"]
+Kind = Literal["text", "select", "date", "line", "photos", "confirm"]
 Options = Sequence[tuple[str, str]]
 _OPEN = ("triage", "assigned", "accepted", "in_progress")
 _HANDLED = ("accepted", "in_progress")
@@ -94,7 +94,18 @@ class _Forms:
             forms += self._deciding(person)
         if not self._opinion.erased and person.may("staff", "supervisor"):
             forms += self._releasing()
+        if not self._opinion.erased and person.may("administrator"):
+            forms.append(self._erasing())
         return forms
+
+    def _erasing(self) -> Form:
+        word = self._t("erase_word")
+        label = text("field.confirm", self._language, word=word)
+        confirm = Field("confirm", "confirm", label, True, most=len(word))
+        reasons = self._codes("reason", ERASURE_REASONS)
+        return self._form(
+            "erase", self._select("reason", "field.reason", reasons), confirm, hint="hint.erase"
+        )
 
     def _deciding(self, person: Person) -> list[Form]:
         forms: list[Form] = []
@@ -123,11 +134,12 @@ class _Forms:
     def _handling(self) -> list[Form]:
         paused = self._file.paused is not None
         forms = [
-            self._form("progress", self._text("field.progress"), main=not paused),
+            self._form("progress", self._text("field.progress"), self._photos(), main=not paused),
             self._form(
                 "resolve",
                 self._select("outcome", "field.outcome", self._codes("outcome", get_args(Outcome))),
                 self._text("field.resolve"),
+                self._photos(required=self._needs_evidence()),
                 main=not paused,
                 hint="hint.resolve",
             ),
@@ -204,6 +216,13 @@ class _Forms:
         words = self._t(hint) if hint else ""
         return Form(action, self._t(f"action.{action}"), fields, main, words)
 
+    def _photos(self, *, required: bool = False) -> Field:
+        return Field("evidence", "photos", self._t("field.evidence"), required)
+
+    def _needs_evidence(self) -> bool:
+        topic = self._city.topics.get(self._opinion.topic or "")
+        return topic is not None and topic.evidence
+
     def _text(self, label: str, *, required: bool = True) -> Field:
         return Field("text", "text", self._t(label), required)
 
@@ -227,8 +246,16 @@ _FIELDS = ("text", "reason", "outcome", "to", "role", "child", "grid", "topic")
 
 
 def asked_of(fields: Mapping[str, str], city: Snapshot) -> ActionRequest:
-    """What a sent form asks for. Raises 422 for what no form of ours sends."""
+    """What a sent form asks for. Raises 422 for what no form of ours sends, and for an erasure whose word was
+    not typed: it can't be taken back."""
+    if (
+        fields.get("action") == "erase"
+        and fields.get("confirm", "").lower() not in TEXTS["erase_word"].values()
+    ):
+        raise ProblemError(422, "not_confirmed_by_word", "The word was not typed", field="confirm")
     body: dict[str, Any] = {name: fields[name] for name in ("action", *_FIELDS) if name in fields}
+    if "evidence" in fields:
+        body["evidence"] = fields["evidence"].split()
     if "until" in fields:
         body["until"] = _end_of(fields["until"], city)
     try:

@@ -27,9 +27,11 @@ from lianxin_notifier.casefile import CaseFile, file_of
 from lianxin_notifier.contact import Contact
 from lianxin_notifier.context import Notifier, json_response, uuid_of
 from lianxin_notifier.inbox import CommandResult, Opinion
+from lianxin_notifier.pages.alike import MOST_LOOKED_AT, alike
 from lianxin_notifier.pages.case_actions import asked_of, forms_of
 from lianxin_notifier.pages.gridmap import grid_map
 from lianxin_notifier.pages.lines import deadline, deputy_name, place_name, topic_name
+from lianxin_notifier.pages.offline import keepable
 from lianxin_notifier.pages.rendering import PageRoute, known, page, text, visitor
 from lianxin_notifier.pages.timeline import considered, steps, why
 from lianxin_notifier.rights import Caller, city_of
@@ -59,6 +61,15 @@ def case_page_routes(notifier: Notifier) -> APIRouter:
         result = await (await notifier.live.get()).command(command)
         return json_response(200, told(result, look_of(request).language))
 
+    @routes.get("/inbox/permit")
+    async def permit(request: Request) -> Response:
+        """For the script: a permit to upload evidence to intake, good for a quarter of an hour."""
+        signed = await visitor(notifier, request)
+        given = notifier.photos.upload(signed.person.id, datetime.now(UTC))
+        if given is None:
+            raise ProblemError(404, "no_photos", "Photos can't be uploaded here", "Set LIANXIN_INTAKE_URL.")
+        return json_response(200, given)
+
     @routes.get("/inbox/{case}")
     async def show(request: Request) -> Response:
         signed = await visitor(notifier, request)
@@ -82,11 +93,14 @@ def case_page_routes(notifier: Notifier) -> APIRouter:
         lines = steps(
             history, words, look.language, city, lambda data: () if opinion.erased else links.of(data, now)
         )
+        same, near = await store.alike(opinion, MOST_LOOKED_AT)
+        # A page with a contact on it is never kept on a device.
+        kept = {} if contact is not None else keepable(signed.person)
         return page(
             "case.html",
             request,
             signed,
-            headers=security_headers(pictures=links.origin),
+            headers=security_headers(pictures=links.origin, uploads=links.origin) | kept,
             opinion=opinion,
             file=file,
             said=said,
@@ -104,6 +118,8 @@ def case_page_routes(notifier: Notifier) -> APIRouter:
             forms=forms_of(opinion, file, signed.person, look.language, city, today),
             answer=answer,
             contact=contact,
+            uploads=bool(links.origin),
+            alike=alike(same, near, signed.person, now, look.language, city),
             today=today.isoformat(),
             fresh=ids.fresh,
         )

@@ -12,6 +12,7 @@ from lianxin_chassis.problems import ProblemError
 from lianxin_notifier.context import Notifier
 from lianxin_notifier.pages.duty import figures, next_contact_day, on_duty
 from lianxin_notifier.pages.lines import deadline, topic_name
+from lianxin_notifier.pages.qr import data_uri
 from lianxin_notifier.pages.rendering import PageRoute, page, text
 from lianxin_notifier.rights import city_of
 
@@ -21,8 +22,8 @@ MOST_SHOWN = 6
 MOST_DEPUTIES = 6
 
 
-def duty_page_routes(notifier: Notifier) -> APIRouter:
-    """The wall screen."""
+def duty_page_routes(notifier: Notifier, intake_url: str) -> APIRouter:
+    """The wall screen. `intake_url`: where residents' phones reach the station's page; empty for no code."""
     routes = APIRouter(route_class=PageRoute, include_in_schema=False)
 
     @routes.get("/duty/{station}")
@@ -60,6 +61,7 @@ def duty_page_routes(notifier: Notifier) -> APIRouter:
             orders=orders,
             contact=day(datetime.combine(contact, time(12), zone), look.language, city) if contact else None,
             contact_today=contact == today,
+            code=data_uri(f"{intake_url.rstrip('/')}/s/{station.id}") if intake_url else None,
         )
 
     return routes

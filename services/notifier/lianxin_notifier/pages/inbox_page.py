@@ -15,6 +15,7 @@ from lianxin_contracts.lifecycle import Stage
 from lianxin_notifier.context import Notifier
 from lianxin_notifier.pages.device_page import push_part
 from lianxin_notifier.pages.lines import deputy_name, line_of
+from lianxin_notifier.pages.offline import keepable
 from lianxin_notifier.pages.rendering import PageRoute, page, visitor
 from lianxin_notifier.rights import city_of
 
@@ -52,6 +53,7 @@ def inbox_page_routes(notifier: Notifier) -> APIRouter:
             "inbox.html",
             request,
             signed,
+            headers=keepable(signed.person),
             lines=lines,
             late=sum(1 for line in lines if line.deadline.urgency == "late"),
             new=sum(1 for line in lines if line.stage in ("assigned", "triage")),

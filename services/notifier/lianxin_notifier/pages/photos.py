@@ -9,11 +9,13 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from lianxin_contracts import lifecycle
-from lianxin_contracts.links import photo_link
+from lianxin_contracts.links import photo_link, upload_permit
 
 # How long a page may lie open before its photos are no longer had, and somebody who was handed a link is not
 # let in for ever.
 OPEN_FOR = timedelta(hours=2)
+# A permit to upload: the page asks for another when it has run out.
+UPLOAD_FOR = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,16 @@ class PhotoLinks:
         """Where the pictures of a page may come from, for its content security policy; empty for nowhere."""
         parts = urlsplit(self._base)
         return f"{parts.scheme}://{parts.netloc}" if self._base else ""
+
+    def upload(self, holder: str, now: datetime) -> dict[str, str | int] | None:
+        """Where and by which permit `holder`'s browser may upload evidence, and until when (seconds since the
+        epoch); None where there are no links."""
+        if not self._base:
+            return None
+        until = now + UPLOAD_FOR
+        permit = upload_permit(self._secret, holder, until)
+        address = f"{self._base.rstrip('/')}/v1/attachments"
+        return {"permit": permit, "address": address, "until": int(until.timestamp())}
 
     def of(self, data: Struct, now: datetime) -> tuple[Photo, ...]:
         """The photos that a lifecycle event names, good for `OPEN_FOR` from `now`."""

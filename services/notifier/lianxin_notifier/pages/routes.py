@@ -8,9 +8,12 @@ from lianxin_notifier.pages.case_page import case_page_routes
 from lianxin_notifier.pages.device_page import device_page_routes
 from lianxin_notifier.pages.duty_page import duty_page_routes
 from lianxin_notifier.pages.inbox_page import inbox_page_routes
+from lianxin_notifier.pages.offline import offline_routes
 from lianxin_notifier.pages.oidc_page import oidc_page_routes
+from lianxin_notifier.pages.preferences_page import preferences_page_routes
 from lianxin_notifier.pages.signin_page import Asking, signin_page_routes
 from lianxin_notifier.pages.station_page import station_page_routes
+from lianxin_notifier.pages.triage_page import triage_page_routes
 from lianxin_notifier.settings import NotifierSettings
 from lianxin_notifier.signin_mail import SignInMailer
 
@@ -29,8 +32,11 @@ def page_routes(notifier: Notifier, settings: NotifierSettings) -> list[APIRoute
         *oidc,  # before the page of links, whose token could be any word
         signin_page_routes(notifier, asking, closed=closed),
         inbox_page_routes(notifier),
+        triage_page_routes(notifier),
+        offline_routes(),
         case_page_routes(notifier),
-        duty_page_routes(notifier),
+        duty_page_routes(notifier, settings.intake_url),
+        preferences_page_routes(notifier),
         station_page_routes(notifier),
         device_page_routes(notifier),
     ]

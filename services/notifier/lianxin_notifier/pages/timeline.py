@@ -79,7 +79,8 @@ def _values(data: Struct, language: Language, city: Snapshot) -> dict[str, str]:
             shown[name] = known(f"{name}.{value}", language, value)
         elif isinstance(value, str | int):
             shown[name] = str(value)
-    shown.setdefault("reason", text("reason.none", language))
+    own = isinstance(data, lifecycle.Erased) and data.actor.kind == "resident"
+    shown.setdefault("reason", text("reason.own_wish" if own else "reason.none", language))
     shown.setdefault("assignee", text("somebody", language))
     return shown
 

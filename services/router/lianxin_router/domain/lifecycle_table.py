@@ -52,6 +52,7 @@ _INTAKE, _NOTIFIER, _ROUTER, _OPERATOR = "/intake", "/notifier", "/router", "/op
 _OWN: dict[str, tuple[str, ...]] = {
     "opinion.supported": (_INTAKE, _NOTIFIER),
     "opinion.seen": (_INTAKE, _NOTIFIER),
+    "opinion.erasure_requested": (_INTAKE, _NOTIFIER),
     "visit.recorded": (_INTAKE,),
     "case.due": (_ROUTER, _OPERATOR),
     "case.review": (_ROUTER,),

@@ -68,8 +68,10 @@ def erase(story: Story, said: inbound.ErasureRequested, context: Context) -> Ref
         not is_staff or is_of_another_station(story.case, said.actor, context)
     ):
         return refused("not_allowed", actor=said.actor.kind)
+    if said.reason is not None and not is_id(said.reason):
+        return refused("malformed", field="reason")
     story.delete_everything_said()
-    story.tell(lifecycle.Erased(as_recorded(said.actor)))
+    story.tell(lifecycle.Erased(as_recorded(said.actor), said.reason))
     if story.case.stage != "closed":
         story.tell(lifecycle.Closed("erased"))
     return None

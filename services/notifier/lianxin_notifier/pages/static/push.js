@@ -32,12 +32,21 @@
     ]);
   }
 
+  function active(registration) {
+    const coming = registration.installing || registration.waiting;
+    if (registration.active || !coming) return Promise.resolve();
+    return new Promise((resolve) => {
+      coming.addEventListener('statechange', () => { if (coming.state === 'activated') resolve(); });
+    });
+  }
+
   async function subscribe() {
     const answer = await fetch('/v1/push/key');
     if (!answer.ok) throw new Error('no key');
     const key = bytes((await answer.json()).key);
-    await navigator.serviceWorker.register('/push-worker.js');
-    const worker = await navigator.serviceWorker.ready;
+    // The worker of the offline pages, which brings /push-worker.js in: a browser takes alerts by one alone.
+    const worker = await navigator.serviceWorker.register('/sw.js', { scope: '/inbox' });
+    await active(worker);
     const before = await worker.pushManager.getSubscription();
     // One made with another key of the server opens nothing any more.
     const old = before && new Uint8Array(before.options.applicationServerKey || []);
