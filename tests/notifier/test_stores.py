@@ -284,6 +284,26 @@ class TestDeliveries:
         assert begun is not None
         assert (begun.due.attempt, begun.due.repeated) == (3, True)
 
+    async def test_what_is_begun_at_the_same_time_is_begun_by_those_alone_who_still_hold_it(
+        self, deliveries: DeliveryStore
+    ) -> None:
+        await deliveries.queue([due(name) for name in "abcd"], AT)
+        held = await deliveries.claim("mail", 9, AT, 30)
+        later = AT + timedelta(seconds=31)
+        taken = {one.due.alert for one in await deliveries.claim("mail", 2, later, 30)}
+        begun = await asyncio.gather(*(deliveries.begin(one, later, 30) for one in [*held, *held]))
+        assert sorted(one.due.alert for one in begun if one) == sorted({*"abcd"} - taken)
+
+    async def test_what_has_ended_is_in_no_queue(self, db: Handle, deliveries: DeliveryStore) -> None:
+        await deliveries.queue([due("a")], AT)
+        (claimed,) = await deliveries.claim("mail", 1, AT, 30)
+        done = await deliveries.finish(claimed, "skipped")
+        assert done is not None
+        await deliveries.recorded(done)
+        document = await db["deliveries"].find_one({"_id": "a"})
+        assert document is not None
+        assert not {"queue", "due_at"} & document.keys()
+
     async def test_what_was_given_up_is_listed_and_attempted_once_more(
         self, deliveries: DeliveryStore
     ) -> None:

@@ -4,8 +4,9 @@
        ▲                                                └──────► failed ──(retry_at)──► leased …
 
 An own record whose log is `alerts.deliveries`. Whatever still has to be done has a `due_at`: a lease is
-nothing but a `due_at` in the future, so what a dead worker had in hand comes up again by itself. Every change
-compares the `version` on the document's `_id`: a worker that was too slow changes nothing.
+nothing but a `due_at` in the future, so what a dead worker had in hand comes up again by itself. Beside it
+`queue` repeats the kind, and goes with it: so the index of what is due holds nothing that has ended. Every
+change compares the `version` on the document's `_id`: a worker that was too slow changes nothing.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,12 +24,14 @@ from lianxin_chassis.marks import Lost, mark, marked
 from lianxin_contracts import ids
 from lianxin_contracts.deliveries import Delivery
 from lianxin_contracts.inbound import Moment
-from lianxin_notifier.alerts import Due, Outside
+from lianxin_notifier.alerts import OUTSIDE, Due, Outside
 from lianxin_notifier.documents import write_again
+from lianxin_notifier.joint_writes import JointWrites
 
 DELIVERIES = "deliveries"
 RESTORED = "restored"  # the `kind` of what is known from its records alone: no sender claims it
 UNFINISHED = ("attempting", "failed")
+NOT_DUE = {"due_at": "", "queue": ""}  # to be unset where nothing has to be done any more
 Status = Literal["queued", "attempting", "failed", "sent", "dead", "skipped"]
 
 
@@ -80,10 +83,11 @@ class DeliveryStore:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._deliveries = db[DELIVERIES]
+        self._joint = JointWrites(self._deliveries)
 
     async def prepare(self) -> None:
         """Make the indexes. May be called again."""
-        await self._deliveries.create_index([("kind", 1), ("due_at", 1)], name="kind_due", sparse=True)
+        await self._deliveries.create_index([("queue", 1), ("due_at", 1)], name="queue_due", sparse=True)
         await self._deliveries.create_index([("status", 1), ("raised", -1)], name="status_raised")
         await self._deliveries.create_index([("opinion", 1)], name="opinion")
 
@@ -110,7 +114,10 @@ class DeliveryStore:
         await write_again(
             self._deliveries,
             [
-                InsertOne({"_id": due.alert, **_fields(due), "status": "queued", "version": 0, "due_at": at})
+                InsertOne(
+                    {"_id": due.alert, **_fields(due), "status": "queued", "version": 0}
+                    | {"queue": due.kind, "due_at": at}
+                )
                 for due in dues
             ],
         )
@@ -140,7 +147,7 @@ class DeliveryStore:
     ) -> list[Claimed]:
         """Take up to `limit` deliveries that are due, for `lease_s` seconds: nobody else gets them. `others`:
         only those for which there is another channel."""
-        condition: Document = {"kind": kind, "due_at": {"$lte": now}} | ({"others": True} if others else {})
+        condition: Document = {"queue": kind, "due_at": {"$lte": now}} | ({"others": True} if others else {})
         due = self._deliveries.find(condition, {"version": 1})
         candidates = await due.sort([("due_at", 1)]).limit(limit).to_list(limit)
         if not candidates:
@@ -233,12 +240,12 @@ class DeliveryStore:
 
     async def recorded(self, claimed: Claimed) -> None:
         """The result is on the log: the delivery rests, until `retry_at` or for good."""
-        rest: Document = {"$set": {"unrecorded": False}, "$inc": {"version": 1}}
+        rest: Document = {"$set": {"unrecorded": False}}
         if claimed.status == "failed" and claimed.retry_at is not None:
             rest["$set"]["due_at"] = claimed.retry_at
         else:
-            rest["$unset"] = {"due_at": ""}
-        await self._deliveries.update_one({"_id": claimed.due.alert, "version": claimed.version}, rest)
+            rest["$unset"] = NOT_DUE
+        await self._joint.change(claimed.due.alert, claimed.version, rest)
 
     async def restore(self, records: Sequence[tuple[Delivery, datetime]], end_at: datetime) -> None:
         """Take over what `alerts.deliveries` says was done: each alert found there counts as sent. What is
@@ -264,8 +271,8 @@ class DeliveryStore:
                             "kind": RESTORED,
                             "record": _builtins(delivery),
                         }
-                        | ({"due_at": end_at} if delivery.status in UNFINISHED else {}),
-                        "$unset": {} if delivery.status in UNFINISHED else {"due_at": ""},
+                        | ({"queue": RESTORED, "due_at": end_at} if delivery.status in UNFINISHED else {}),
+                        "$unset": {} if delivery.status in UNFINISHED else NOT_DUE,
                     },
                     upsert=True,
                 )
@@ -286,18 +293,20 @@ class DeliveryStore:
     ) -> int:
         """Have what was given up attempted once more: `alerts`, or all for which no other channel was tried;
         by `channel`, or by any. Returns how many. What is known from its records alone stays as it is."""
-        condition: Document = {"status": "dead", "due_at": {"$exists": False}, "kind": {"$ne": RESTORED}}
-        if channel is not None:
-            condition["kind"] = channel
+        condition: Document = {"status": "dead", "due_at": {"$exists": False}}
         condition |= {"gone_on": {"$ne": True}} if alerts is None else {"_id": {"$in": list(alerts)}}
-        done = await self._deliveries.update_many(
-            condition, {"$set": {"status": "failed", "due_at": now}, "$inc": {"version": 1}}
-        )
-        return int(done.modified_count)
+        revived = 0
+        for kind in (channel,) if channel is not None else OUTSIDE:
+            done = await self._deliveries.update_many(
+                condition | {"kind": kind},
+                {"$set": {"status": "failed", "queue": kind, "due_at": now}, "$inc": {"version": 1}},
+            )
+            revived += int(done.modified_count)
+        return revived
 
     async def without_end(self, now: datetime, limit: int) -> list[Delivery]:
         """The last records, at most `limit`, of deliveries that were restored and lack an end on the log."""
-        found = self._deliveries.find({"kind": RESTORED, "due_at": {"$lte": now}}, {"record": 1})
+        found = self._deliveries.find({"queue": RESTORED, "due_at": {"$lte": now}}, {"record": 1})
         documents = await found.sort([("due_at", 1)]).limit(limit).to_list(limit)
         return [msgspec.convert(document["record"], Delivery) for document in documents]
 
@@ -305,14 +314,12 @@ class DeliveryStore:
         """A restored delivery has its end on the log."""
         await self._deliveries.update_one(
             {"_id": alert, "restored": True},
-            {"$set": {"status": status, "last_record": status}, "$unset": {"due_at": ""}},
+            {"$set": {"status": status, "last_record": status}, "$unset": NOT_DUE},
         )
 
     async def _change(self, claimed: Claimed, values: Document) -> Claimed | None:
-        done = await self._deliveries.update_one(
-            {"_id": claimed.due.alert, "version": claimed.version}, {"$set": values, "$inc": {"version": 1}}
-        )
-        return replace(claimed, version=claimed.version + 1) if done.matched_count else None
+        done = await self._joint.change(claimed.due.alert, claimed.version, {"$set": values})
+        return replace(claimed, version=claimed.version + 1) if done else None
 
 
 def _fields(due: Due) -> dict[str, Any]:

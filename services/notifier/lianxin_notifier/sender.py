@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -30,6 +31,10 @@ log = get_logger(__name__)
 
 # How long an idle sender waits before it looks again, seconds: other workers queue as well, retries fall due.
 LOOK_EVERY_S = 1.0
+# What is claimed lasts for about so long at the present pace, seconds: the more waits, the more a look for it
+# costs. It is bounded, since it waits for its lease's end where its worker dies.
+CLAIM_FOR_S = 2.0
+CLAIM_MOST = 500
 # How long attempts in hand may go on after the order to stop, seconds.
 FINISH_S = 8.0
 
@@ -108,7 +113,8 @@ class Sender:
         self._guard = guard or Guard(kind, failures=1_000_000, rest=timedelta(0))
         self._now = now
         self._news = asyncio.Event()
-        self._claimed: asyncio.Queue[Claimed] = asyncio.Queue()
+        self._claimed: asyncio.Queue[tuple[Claimed, datetime]] = asyncio.Queue()
+        self._taken_up = 0  # since the last claim
         self._taken = asyncio.Event()
         self._stopping = asyncio.Event()
 
@@ -139,16 +145,20 @@ class Sender:
 
     async def _give_back(self) -> None:
         """What was claimed and not begun is due again at once; where that fails, when its lease ends."""
-        left = [self._claimed.get_nowait() for _ in range(self._claimed.qsize())]
         try:
-            await self._store.release(left, self._now())
+            await self._store.release(self._left(), self._now())
         except Exception as error:
             if outage(error) is None:
                 raise
 
+    def _left(self) -> list[Claimed]:
+        """What was claimed and not begun; it is taken off."""
+        return [self._claimed.get_nowait()[0] for _ in range(self._claimed.qsize())]
+
     async def _claim(self) -> None:
-        """Keep the slots busy, with little more claimed than they can take up at once."""
-        at_once = 2 * max(1, len(self._slots))
+        """Keep the slots busy, with no more claimed than they take up soon."""
+        least = at_once = 2 * max(1, len(self._slots))
+        since = self._now()
         while True:
             while self._claimed.qsize() >= at_once // 2:
                 self._taken.clear()
@@ -157,25 +167,30 @@ class Sender:
                 if not await self._claim_others(at_once):
                     await asyncio.sleep(min(LOOK_EVERY_S, rest.total_seconds()))
                 continue
+            now = self._now()
+            at_once = claim_size(self._taken_up, (now - since).total_seconds(), least)
+            since, self._taken_up = now, 0
             self._news.clear()
-            found = await patiently(
-                lambda: self._store.claim(self._kind, at_once, self._now(), self._timing.lease_s)
-            )
+            found = await patiently(partial(self._claim_some, at_once))
             for claimed in found:
-                self._claimed.put_nowait(claimed)
+                self._claimed.put_nowait((claimed, now))
             if not found:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._news.wait(), LOOK_EVERY_S * random.uniform(0.5, 1.0))
+
+    async def _claim_some(self, limit: int) -> list[Claimed]:
+        return await self._store.claim(self._kind, limit, self._now(), self._timing.lease_s)
 
     async def _claim_others(self, limit: int) -> int:
         """While the channel rests: what need not wait for it, once it has rested too long. How many."""
         if not self._too_silent(None):
             return 0
+        now = self._now()
         found = await patiently(
             lambda: self._store.claim(self._kind, limit, self._now(), self._timing.lease_s, others=True)
         )
         for claimed in found:
-            self._claimed.put_nowait(claimed)
+            self._claimed.put_nowait((claimed, now))
         return len(found)
 
     def _too_silent(self, due: Due | None) -> bool:
@@ -191,7 +206,10 @@ class Sender:
                     take.cancel()
                     return
                 self._taken.set()
-                await self._one(take.result(), slot)
+                claimed, since = take.result()
+                if (self._now() - since).total_seconds() < self._timing.lease_s:  # else it is due for anybody
+                    self._taken_up += 1
+                    await self._one(claimed, slot)
         finally:
             stop.cancel()
 
@@ -211,7 +229,9 @@ class Sender:
                 await self._conclude(claimed, "dead", error="no answer for too long")
                 return
             until = self._now() + wait
-            await patiently(lambda: self._store.release([claimed], until))
+            # Where the whole channel rests, so does all that was claimed for it: one write, not one for each.
+            resting = [claimed, *(self._left() if self._guard.resting(self._now()) else ())]
+            await patiently(lambda: self._store.release(resting, until))
             return
         begun = await self._begin(claimed)
         if begun is None:
@@ -310,6 +330,11 @@ class Sender:
         DELIVERIES.labels(self._kind, done.status).inc()
         if done.status == "dead":
             log.warning("an alert is given up", alert=done.due.alert, channel=self._kind, reason=done.error)
+
+
+def claim_size(taken: int, within_s: float, least: int) -> int:
+    """How many to claim when `taken` were taken up within so many seconds: never less than `least`."""
+    return max(least, min(CLAIM_MOST, int(taken * CLAIM_FOR_S / max(within_s, 0.001))))
 
 
 def _as_begun(addressed: Due, begun: Due) -> Due:

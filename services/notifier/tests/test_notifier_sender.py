@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 from msgspec.structs import replace
+from tests.support.wait import eventually_async
 
 from lianxin_chassis.outages import NotConfirmed, Overloaded
 from lianxin_contracts import codec, topics
@@ -20,7 +21,7 @@ from lianxin_notifier.delivery_store import Claimed, DeliveryStore
 from lianxin_notifier.posting import Allowed
 from lianxin_notifier.protection import Guard
 from lianxin_notifier.retrying import SENT, Outcome, RetryPolicy
-from lianxin_notifier.sender import Sender, Slot, Timing
+from lianxin_notifier.sender import CLAIM_MOST, Sender, Slot, Timing, claim_size
 
 AT = datetime(2026, 11, 23, 1, 0, tzinfo=UTC)
 TIMING = Timing(40.0, RetryPolicy(10.0, 3600.0, 20))
@@ -188,6 +189,61 @@ async def test_the_result_of_an_attempt_that_another_worker_took_over_is_the_oth
     queue = TakenOver(claimed("a"), claimed("b"))
     (told,) = await results(Stumbling(ValueError()), queue, Log(), 1)
     assert told.alert == "b"
+
+
+@pytest.mark.parametrize(
+    ("taken", "within_s", "size"),
+    [
+        (0, 1.0, 8),
+        (3, 10.0, 8),
+        (100, 1.0, 200),
+        (100, 4.0, 50),
+        (10_000, 1.0, CLAIM_MOST),
+        (10, 0.0, CLAIM_MOST),
+    ],
+)
+def test_as_much_is_claimed_as_is_taken_up_soon_and_never_less_than_the_connections_need(
+    taken: int, within_s: float, size: int
+) -> None:
+    assert claim_size(taken, within_s, least=8) == size
+
+
+class Resting(Queue):
+    """A queue that keeps what it was given back."""
+
+    def __init__(self, *deliveries: Claimed) -> None:
+        super().__init__(*deliveries)
+        self.given_back: list[list[str]] = []
+
+    async def release(self, left: Sequence[Claimed], at: datetime) -> None:
+        if left:
+            self.given_back.append([one.due.alert for one in left])
+
+
+async def test_when_the_channel_rests_all_that_was_claimed_is_given_back_at_once() -> None:
+    guard = Guard("mail", failures=1, rest=timedelta(hours=1))
+    queue = Resting()
+    slot = Stumbling(ConnectionResetError())
+    sender = Sender("mail", [slot], cast(DeliveryStore, queue), Log(), TIMING, guard, now=lambda: AT)
+    for name in "abc":
+        sender._claimed.put_nowait((claimed(name), AT))
+    running = asyncio.create_task(sender.run())
+    await eventually_async(lambda: queue.given_back)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert [sorted(names) for names in queue.given_back] == [["b", "c"]]
+
+
+async def test_what_was_claimed_too_long_ago_is_left_to_whoever_claims_it_next() -> None:
+    queue, log = Queue(claimed("a")), Log()
+    sender = Sender("mail", [Stumbling(ConnectionResetError())], cast(DeliveryStore, queue), log, TIMING,
+                    now=lambda: AT)  # fmt: skip
+    sender._claimed.put_nowait((claimed("late"), AT - timedelta(seconds=41)))
+    running = asyncio.create_task(sender.run())
+    result = await asyncio.wait_for(log.results.get(), 10)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert result.alert == "a"
 
 
 class Away:
