@@ -33,7 +33,7 @@ ROADS, NOISE, POTHOLES = "roads", "noise", "potholes"
 
 RESIDENT = Actor("resident", "resident")
 ANN, BEA, CAI, DAN, EVE = (Actor("deputy", name) for name in ("ann", "bea", "cai", "dan", "eve"))
-TOM, SUE = Actor("staff", "tom"), Actor("staff", "sue")
+TOM, SUE, ADA = (Actor("staff", name) for name in ("tom", "sue", "ada"))
 
 
 def by_id(*records: Any) -> dict[str, Any]:
@@ -77,6 +77,7 @@ def a_city(
         staff=by_id(
             registry.Staff("tom", "tom", ("triage",)),
             registry.Staff("sue", "sue", ("supervisor",)),
+            registry.Staff("ada", "ada", ("administrator",)),
             registry.Staff("far", "far", ("triage", "supervisor"), ("320999",)),
             registry.Staff("stan", "stan", ("station",), stations=("home",)),
             registry.Staff("stella", "stella", ("station",), stations=("elsewhere",)),

@@ -142,7 +142,7 @@ def sensible(case: Case | None, choice: int) -> Any:
         "resolved": [inbound.Rated(Actor("resident", "resident"), score) for score in
                      ("dissatisfied", "dissatisfied", "dissatisfied", "basically")],
         "closed": [*[inbound.Due("resolve", MONDAY)] * 7, inbound.Publish(tom, "x"), inbound.Unpublish(tom),
-                   inbound.ErasureRequested(tom)],
+                   inbound.ErasureRequested(Actor("staff", "ada"))],
     }  # fmt: skip
     return likely.get(stage, [inbound.Due("resolve", MONDAY)])[choice % len(likely.get(stage, [0]))]
 

@@ -2,6 +2,7 @@
 
 import pytest
 from services.router.tests.cases import (
+    ADA,
     ANN,
     HOUR,
     MONDAY,
@@ -222,14 +223,16 @@ def test_erasure_deletes_every_word_and_contact_and_closes_the_case() -> None:
 def test_a_closed_case_can_still_be_erased_and_closes_only_once() -> None:
     talk = assigned()
     talk.says(Withdrawn(RESIDENT))
-    decision = talk.says(ErasureRequested(TOM), 1)
+    decision = talk.says(ErasureRequested(ADA), 1)
     assert talk.types() == ["erased"]
     assert [d.key for d in decision.deletions] == ["op-1/text"]
     assert talk.one("opinion.closed").how == "withdrawn"
 
 
-@pytest.mark.parametrize("actor", [ANN, Actor("staff", "nobody"), Actor("channel", "qr")], ids=lambda a: a.id)
-def test_only_the_resident_and_the_office_erase(actor: Actor) -> None:
+@pytest.mark.parametrize(
+    "actor", [ANN, TOM, SUE, Actor("staff", "nobody"), Actor("channel", "qr")], ids=lambda a: a.id
+)
+def test_only_the_resident_and_an_administrator_erase(actor: Actor) -> None:
     talk = assigned()
     decision = talk.says(ErasureRequested(actor))
     assert talk.code() == "not_allowed"

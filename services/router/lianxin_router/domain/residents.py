@@ -8,7 +8,6 @@ from lianxin_router.domain.clocks import due_once_reopened
 from lianxin_router.domain.codes import as_recorded, is_id
 from lianxin_router.domain.placing import keeps_mandate, place, policy_of, responsible
 from lianxin_router.domain.ports import Context
-from lianxin_router.domain.stations import is_of_another_station
 from lianxin_router.domain.story import Refused, Story, refused
 
 
@@ -62,11 +61,9 @@ def conclude(story: Story, context: Context) -> None:
 
 
 def erase(story: Story, said: inbound.ErasureRequested, context: Context) -> Refused | None:
-    """Delete every word and contact of the opinion. What remains are codes and times."""
-    is_staff = said.actor.kind == "staff" and context.staff(said.actor.id) is not None
-    if said.actor.kind != "resident" and (
-        not is_staff or is_of_another_station(story.case, said.actor, context)
-    ):
+    """Delete every word and contact of the opinion. What remains are codes and times. The resident may, and
+    an administrator on their behalf."""
+    if said.actor.kind != "resident" and not _is_administrator(said.actor, context):
         return refused("not_allowed", actor=said.actor.kind)
     if said.reason is not None and not is_id(said.reason):
         return refused("malformed", field="reason")
@@ -75,6 +72,11 @@ def erase(story: Story, said: inbound.ErasureRequested, context: Context) -> Ref
     if story.case.stage != "closed":
         story.tell(lifecycle.Closed("erased"))
     return None
+
+
+def _is_administrator(actor: Actor, context: Context) -> bool:
+    staff = context.staff(actor.id) if actor.kind == "staff" else None
+    return staff is not None and "administrator" in staff.roles
 
 
 def _may_withdraw(case: Case, actor: Actor) -> bool:
