@@ -53,15 +53,18 @@ def test_an_alert_that_nobody_looks_at_goes_again_by_two_workers_once_each_time_
     first.start()
     second.start()
     (quiet,), seen = assign(city_broker, 1, "F2"), History()
-    write(city_broker.bootstrap, seen.steps(SUBMITTED, assigned("F2"), lifecycle.SeenBy(deputy("F2"))))
+    # Somebody whose first channel takes it: a further channel is not tried for whoever has looked by then.
+    write(city_broker.bootstrap, seen.steps(SUBMITTED, assigned("M1"), lifecycle.SeenBy(deputy("M1"))))
     eventually(lambda: ended(city_broker, [quiet, seen]))
     first.kill()
 
     def rounds(case: History) -> list[int]:
-        return [d.again for d in mails_of(city_broker, [case]) if d.status == "sent"]
+        # By alert: a worker that is killed when a result is published leaves it to be published again.
+        sent = {d.alert: d.again for d in mails_of(city_broker, [case]) if d.status == "sent"}
+        return sorted(sent.values())
 
     eventually(lambda: max(rounds(quiet)) == 2)
-    assert sorted(rounds(quiet)) == [0, 1, 2]
+    assert rounds(quiet) == [0, 1, 2]
     records = mails_of(city_broker, [quiet])
     assert len({d.alert for d in records}) == 3
     mailed = Counter(m["message_id"] for m in smtp_server.messages())

@@ -86,6 +86,11 @@ class TestOneChannelAtATime:
     def test_a_next_channel_is_not_tried_for_a_case_that_has_gone_meanwhile(self) -> None:
         assert chosen(step("mail", "dead"), need=Need(open=False)) == Done("not_needed")
 
+    def test_a_next_channel_is_not_tried_for_whoever_has_looked_meanwhile(self) -> None:
+        looked = Need(heeded=True, waits=True)
+        assert chosen(need=looked) == Send("mail", 0, others=True)  # the first goes, however soon they look
+        assert chosen(step("mail", "skipped"), need=looked) == Done("not_needed")
+
 
 class TestQuietHours:
     NIGHT = Quiet("22:00", "07:00")
