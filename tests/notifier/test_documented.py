@@ -28,7 +28,7 @@ from tests.support.documented import (
 )
 
 # Examples name the sample city, and these tests run on a small one.
-IN_SMALL_CITY = {"D-0042": "D3", "D-0043": "D2", "T-0001": "T1"}
+IN_SMALL_CITY = {"D-0042": "D3", "D-0043": "D2", "T-0001": "T1", "A-0001": "A1"}
 KEYS = [{"Authorization": f"Bearer {key}"} for key in (ACT, ACT, ADMIN, READ, "lx_unknown")]
 STREAM = "GET /v1/alerts/stream"
 
@@ -110,8 +110,6 @@ def test_every_other_example_is_answered_as_the_document_says(
         if path.startswith("/v1/push/"):  # of whoever is signed in: test_pushing.py
             continue
         label = f"{method.upper()} {path}"
-        if path.startswith("/v1/push/"):
-            continue  # for a person's own browsers, never by a key: tests/notifier/test_pushing.py
         tried.append(label)
         query = placed(shown) | ({"command": command} if path.endswith("/contact") else {})
         key = ADMIN if "signins" in path else ACT
@@ -130,4 +128,4 @@ def test_every_other_example_is_answered_as_the_document_says(
             assert answer.json()["code"] == "session_unknown"  # nobody's: the example is a made-up id
         else:
             require_as_shown(operation, answer)
-    assert len(tried) == 9, tried
+    assert len(tried) == 10, tried

@@ -162,6 +162,9 @@ ACT_BODY = {
                         "value": {"action": "publish", "as": "T-0001", "text": "某小区路灯不亮。"}
                     },
                     "unpublish": {"value": {"action": "unpublish", "as": "T-0001"}},
+                    "erase what a resident said": {
+                        "value": {"action": "erase", "as": "A-0001", "reason": "resident_asked"}
+                    },
                     "reveal the contact": {"value": {"action": "reveal_contact", "as": "D-0042"}},
                 },
             }
