@@ -81,16 +81,18 @@ class City:
         return True
 
     def mails_now(self) -> list[str]:
-        """The Message-ID of every mail that has arrived about the opinions at rest, as often as it has."""
+        """The Message-ID of every mail to a deputy that has arrived about the opinions at rest, as often as
+        it has. Residents' milestones come later by themselves; that none comes twice is checked with all."""
         mine = {opinion.id for opinion in self.opinions}
-        about = {
-            event.data.message_id: event.data.opinion
+        attempts = {
+            event.data.message_id: event.data
             for _, event in self.log().events(topics.DELIVERIES)
             if isinstance(event.data, Delivery) and event.data.channel == "mail"
         }
         arrived = [mail["message_id"] for mail in self.smtp.messages()]
-        assert set(arrived) <= set(about), "a mail arrived of which no attempt is recorded"
-        return sorted(one for one in arrived if about[one] in mine)
+        assert set(arrived) <= set(attempts), "a mail arrived of which no attempt is recorded"
+        to_deputies = {id_ for id_, one in attempts.items() if one.receiver != "resident"}
+        return sorted(one for one in arrived if one in to_deputies and attempts[one].opinion in mine)
 
     def cases_now(self) -> dict[str, Case | None]:
         """What the router's database holds of the opinions at rest."""

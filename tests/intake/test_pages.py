@@ -21,7 +21,7 @@ CODES = TrackingCodes(SECRET.encode())
 
 def hidden(html: str) -> dict[str, str]:
     """The values that the page's form carries."""
-    return dict(re.findall(r'<input type="hidden" name="(token|key)" value="([^"]*)"', html))
+    return dict(re.findall(r'<input type="hidden" name="(token|key|answers)" value="([^"]*)"', html))
 
 
 def opened(api: Running, station: str = "S1") -> dict[str, str]:
@@ -181,19 +181,20 @@ def test_an_answer_is_read_and_rated_on_the_page_of_its_code(
     api: Running, worker: Running, city_broker: Broker
 ) -> None:
     opinion, answer = ids.fresh(), str(uuid4())
+    resolved = lifecycle.Resolved(actor=DEPUTY, outcome="solved", words=answer, times=1, rate_until=START)
+    steps = [
+        SUBMITTED,
+        ASSIGNED,
+        lifecycle.Accepted(actor=DEPUTY),
+        lifecycle.ContactRevealed(actor=DEPUTY),
+        resolved,
+    ]
     write(
         city_broker.bootstrap,
         [
             written(opinion, "text", "opinion", "路灯坏了三天"),
             written(opinion, answer, "resolve", "已修好", DEPUTY),
-            *history(
-                opinion,
-                SUBMITTED,
-                ASSIGNED,
-                lifecycle.Accepted(actor=DEPUTY),
-                lifecycle.ContactRevealed(actor=DEPUTY),
-                lifecycle.Resolved(actor=DEPUTY, outcome="solved", words=answer, times=1, rate_until=START),
-            ),
+            *history(opinion, *steps),
         ],
     )
     address = f"/t/{CODES.of(opinion)}"
@@ -201,13 +202,19 @@ def test_an_answer_is_read_and_rated_on_the_page_of_its_code(
     for words in ("路灯坏了三天", "王芳代表查看了您的联系方式", "请您评价"):
         assert words in page
     assert page.index("已修好") < page.index('name="score"'), "the answer is read before it is judged"
-    fields = {"key": hidden(page)["key"], "score": "dissatisfied", "comment": "还是不亮"}
+    fields = {**hidden(page), "score": "dissatisfied", "comment": "还是不亮"}
     for _ in range(2):  # pressed twice
         answered = api.http.post(f"{address}/rating", data=fields)
         assert answered.status_code == 303
     thanked = api.http.get(answered.headers["location"]).text
     assert "已收到您的评价" in thanked
     assert 'name="score"' not in thanked, "it is not asked twice"
+    steps += [lifecycle.Rated("dissatisfied"), lifecycle.Reopened(1, DEPUTY.id, (DEPUTY.id,)), resolved]
+    write(city_broker.bootstrap, history(opinion, *steps))
+    again = eventually(
+        lambda: 'name="score"' in (found := api.http.get(answered.headers["location"]).text) and found
+    )
+    assert "已收到您的评价" not in again, "that was said of the answer before"
     said = said_of(city_broker.bootstrap, topics.INBOUND, opinion)
     rated = [event for event in said if event.type == "opinion.rated"]
     assert {event.id for event in rated} == {rated[0].id}

@@ -199,7 +199,7 @@ def test_a_resident_and_a_deputy_play_the_whole_loop_live(
     look_until(page, "已换新灯，今晚会亮。")
     look_until(page, "已隐去个人信息，公开如下")
     expect(page.get_by_role("heading", name="已办结，请您评价")).to_be_visible()
-    whole(page, 4)
+    whole(page, 5)  # the evidence of the answer stands beside it and in the timeline
     picture(page, "loop-4-resolved")
 
     deputy.goto("/inbox")

@@ -32,7 +32,8 @@ class Line:
 @dataclass(frozen=True, slots=True)
 class Standing:
     """What the page shows: the stage, who holds it since when, until when, and the way here, newest first.
-    `answer`: the line that is to be judged, read before the judgement is asked for."""
+    `answer`: the line that is to be judged, read before the judgement is asked for; `answers`: how many such
+    lines there have been, for each is judged once."""
 
     stage: str
     headline: str
@@ -44,6 +45,7 @@ class Standing:
     open: bool
     erased: bool
     answer: Line | None = None
+    answers: int = 0
 
 
 def standing(
@@ -63,6 +65,7 @@ def standing(
     waits = tracked.due is not None and tracked.stage not in _ANSWERED
     left = days_until(tracked.due, now, city) if waits and tracked.due is not None else 0
     lines = _lines(tracked, words, language, city, there)
+    answers = [line for line in lines if line.type == "opinion.resolved"]
     ratable = tracked.stage in _RATABLE
     return Standing(
         stage=tracked.stage,
@@ -74,7 +77,8 @@ def standing(
         ratable=ratable,
         open=tracked.stage not in ("rated", "closed"),
         erased=tracked.erased,
-        answer=next((one for one in lines if one.type == "opinion.resolved"), None) if ratable else None,
+        answer=answers[0] if ratable and answers else None,
+        answers=len(answers),
     )
 
 

@@ -65,6 +65,7 @@ def tracking_page_routes(intake: Intake) -> APIRouter:
                 there,
             ),
             said=request.query_params.get("said", ""),
+            judged=request.query_params.get("judged", ""),
             key=ids.fresh(),
             slip=look_of(request).address(f"/t/{shown(code)}/slip", id=id_),
         )
@@ -77,7 +78,8 @@ def tracking_page_routes(intake: Intake) -> APIRouter:
         if found := rating_faults(body):
             raise invalid(found)
         said = inbound.Rated(actor=RESIDENT, score=body.score, comment=body.comment)  # type: ignore[arg-type]
-        return await _said(intake, request, fields, "opinion.rated", said, "rating")
+        judged = {"judged": fields["answers"]} if fields.get("answers", "").isdecimal() else {}
+        return await _said(intake, request, fields, "opinion.rated", said, "rating", **judged)
 
     @routes.post("/t/{code}/withdrawal")
     async def withdraw(request: Request) -> Response:
@@ -130,9 +132,16 @@ async def opened_by(intake: Intake, request: Request, code: str) -> str | None:
 
 
 async def _said(
-    intake: Intake, request: Request, fields: dict[str, str], type_: str, said: Struct, what: Said
+    intake: Intake,
+    request: Request,
+    fields: dict[str, str],
+    type_: str,
+    said: Struct,
+    what: Said,
+    **more: str,
 ) -> Response:
-    """Publish it and go back to the page. Raises 404 for a code that opens nothing, 422 without a key."""
+    """Publish it and go back to the page, whose address says `what` was said, and `more`. Raises 404 for a
+    code that opens nothing, 422 without a key."""
     code = code_of(request)
     id_ = await opened_by(intake, request, code)
     if id_ is None:
@@ -142,7 +151,7 @@ async def _said(
         raise ProblemError(422, "not_a_page", "This form is not ours", "Send a UUID as key.")
     intake.opening.require_use(id_, "command")
     await say(intake, id_, type_, said, key=key, traceparent=request.headers.get("traceparent"))
-    return _to(request, code, id=id_, said=what)
+    return _to(request, code, id=id_, said=what, **more)
 
 
 def _sure(fields: dict[str, str]) -> dict[str, str]:
