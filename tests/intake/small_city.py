@@ -13,6 +13,7 @@ FAR_EAST = "320213002001001"
 SUBMIT = "lx_test_submit"
 OTHER = "lx_test_other"
 REPLAY = "lx_test_replay"
+FIELD = "lx_test_field"
 DESK = "lx_test_desk"
 ACT = "lx_test_act"
 NO_SCOPE = "lx_test_read"
@@ -54,6 +55,7 @@ RECORDS = (
 KEYS = (
     ChannelKey(hash_of_key(SUBMIT), "app", ("submit",)),
     ChannelKey(hash_of_key(OTHER), "other", ("submit",)),
+    ChannelKey(hash_of_key(FIELD), "app", ("submit", "field")),
     ChannelKey(hash_of_key(REPLAY), "app", ("submit", "backdate", "replay")),
     ChannelKey(hash_of_key(DESK), "desk", ("submit", "backdate")),
     ChannelKey(hash_of_key(ACT), "desk", ("act",)),

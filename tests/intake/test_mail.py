@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import random
 import smtplib
 from collections import Counter
@@ -15,8 +16,9 @@ from PIL import Image
 
 from lianxin_contracts import inbound, topics
 from lianxin_contracts.envelope import Event
+from lianxin_intake.tracking import TrackingCodes
 from tests.intake.fuzzed_mail import broken
-from tests.intake.running import PRIVATE_KEY, Running
+from tests.intake.running import PRIVATE_KEY, SECRET, Running
 from tests.intake.small_city import load_city
 from tests.intake.topics import ensure_topics, read_all
 from tests.support.brokers import Broker
@@ -119,7 +121,8 @@ def test_a_mail_becomes_an_opinion_for_the_station_in_its_address(
     said = events[0].data
     assert (said.station, said.title, said.text) == ("S1", "路灯", text)
     contact = SealedBox(PRIVATE_KEY).decrypt(base64.b64decode(said.contact))
-    assert contact.decode() == f'{{"name":"王先生","email":"{SENDER}"}}'
+    code = TrackingCodes(SECRET.encode()).of(events[0].subject)
+    assert json.loads(contact) == {"name": "王先生", "email": SENDER, "code": code}
     assert SENDER not in repr(events[0])
 
 

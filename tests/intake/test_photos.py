@@ -243,7 +243,7 @@ def test_a_deputy_s_browser_uploads_evidence_by_a_permit_of_the_notifier(
     assert second.json()["id"] == photo
     assert first.headers["access-control-allow-origin"] == WORKBENCH_URL
     # What it is for: a deputy names it, and the resident sees it.
-    done = lifecycle.Resolved(DEPUTY, "solved", "answer", (photo,), START + timedelta(days=9))
+    done = lifecycle.Resolved(DEPUTY, "solved", "answer", 1, START + timedelta(days=9), (photo,))
     opinion = ids.fresh()
     steps = (submitted(), ASSIGNED, lifecycle.Accepted(DEPUTY), done)
     write(city_broker.bootstrap, history(opinion, *steps))

@@ -126,7 +126,7 @@ def test_up_on_a_running_stack_restarts_nothing(bare: LocalStack) -> None:
 
 def test_status_tells_what_is_asked_of_it_also_when_services_do_not_answer(bare: LocalStack) -> None:
     told = bare.status()
-    assert set(told) == {"services", "broker", "database", "keys", "pids", "counts"}
+    assert set(told) == {"services", "broker", "database", "mail", "keys", "pids", "counts"}
     assert set(told["services"]) == {"intake", "router", "notifier", "metrics"}
     assert all(set(one) == {"url", "ready"} and one["ready"] is False for one in told["services"].values())
     assert told["services"]["metrics"]["url"] == f"http://127.0.0.1:{bare.port_base + 3}"
