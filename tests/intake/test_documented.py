@@ -62,6 +62,9 @@ def sent(api: Running, path: str, operation: dict[str, Any], media: str, value: 
         headers["Authorization"] = f"Bearer {REPLAY}"  # an example's time grows older than a desk may give
     if isinstance(value, dict) and value.get("type") == "visit.recorded":
         headers["Authorization"] = f"Bearer {FIELD}"
+    if "servicerequestupdates" in path:
+        receipt = api.submit({"text": f"路灯坏了 {uuid4()}"}, SUBMIT).json()
+        value |= {"api_key": FIELD, "service_request_id": receipt["id"]}
     if "{opinion_id}" in path:
         receipt = api.submit({"text": f"路灯坏了 {uuid4()}"}, SUBMIT).json()
         path = path.replace("{opinion_id}", receipt["id"])

@@ -26,6 +26,11 @@ def _attribute(name: str, example: str, description: str) -> dict[str, Any]:
     }
 
 
+_VISIT_RECEIPT = {
+    "id": RECEIPT["id"],
+    "command_id": "5d1f6f0e-2b1c-5c0e-9a57-0d3c2b1a4f60",
+    "status_url": RECEIPT["status_url"],
+}
 _REFUSED = {
     "status": 422,
     "problem": {
@@ -94,8 +99,16 @@ EVENTS: Extra = {
     },
     "responses": {
         "202": {
-            "description": "A single event, durably stored.",
-            "content": {"application/json": {"example": RECEIPT}},
+            "description": "A single event, durably stored. A visit's receipt names the visit and has no "
+            "tracking code: whoever recorded it is not the resident.",
+            "content": {
+                "application/json": {
+                    "examples": {
+                        "an opinion": {"value": RECEIPT},
+                        "a visit": {"value": _VISIT_RECEIPT},
+                    }
+                }
+            },
         },
         "200": {
             "description": "A batch: one result for each event, in order.",
