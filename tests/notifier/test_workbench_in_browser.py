@@ -13,7 +13,7 @@ import pytest
 import zxingcpp
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 
 from lianxin_contracts import inbound, lifecycle, topics
 from lianxin_contracts.envelope import Event
@@ -205,6 +205,8 @@ def test_keys_lead_through_the_list_on_a_desk(browser: Browser, api: Running, ci
     cases = [case_for(city_broker, api, "D2") for _ in range(2)]
     context = browser.new_context(base_url=api.url, viewport={"width": 1280, "height": 800})
     page = enter(context, api, "D2")
+    for case in cases:
+        expect(page.locator(f'[data-id="{case.opinion}"]')).to_be_visible()
     page.keyboard.press("j")
     page.keyboard.press("j")
     second = page.evaluate("document.activeElement.closest('[data-id]').dataset.id")
@@ -215,9 +217,28 @@ def test_keys_lead_through_the_list_on_a_desk(browser: Browser, api: Running, ci
     page.keyboard.press("j")
     page.keyboard.press("Enter")
     expect(page.get_by_role("link", name="返回列表")).to_be_visible()
-    assert len(cases) == 2
     page.keyboard.press("u")
     expect(page.get_by_role("heading", name="我的意见")).to_be_visible()
+    context.close()
+
+
+def test_a_key_pressed_while_the_list_is_fetched_anew_still_leads(
+    browser: Browser, api: Running, city_broker: Broker
+) -> None:
+    first = case_for(city_broker, api, "D4")
+    context = browser.new_context(base_url=api.url, viewport={"width": 1280, "height": 800})
+    page = enter(context, api, "D4")
+    expect(page.locator(f'[data-id="{first.opinion}"]')).to_be_visible()
+    fetched: list[Route] = []
+    page.route(lambda url: urlsplit(url).path in ("/", "/inbox"), lambda route: fetched.append(route))  # answered below
+    with page.expect_request(lambda asked: asked.resource_type == "fetch"):
+        second = case_for(city_broker, api, "D4")
+    page.keyboard.press("j")
+    focused = page.evaluate("document.activeElement.closest('[data-id]').dataset.id")
+    for route in fetched:
+        route.continue_()
+    expect(page.locator(f'[data-id="{second.opinion}"]')).to_be_visible()
+    assert page.evaluate("document.activeElement.closest('[data-id]')?.dataset.id") == focused
     context.close()
 
 

@@ -9,11 +9,9 @@ export function startList() {
   let waiting = null;
   const source = new EventSource(`/v1/alerts/stream?last_event_id=${said.number}`);
   const look = async () => {
-    const chosen = document.activeElement?.closest?.('[data-id]')?.dataset.id;
     try { await again(); } catch { return; }
     live.textContent = said.arrived;
     setTimeout(() => { if (live.textContent === said.arrived) live.textContent = ''; }, 5000);
-    if (chosen) document.querySelector(`[data-id="${chosen}"] a`)?.focus();
   };
   source.addEventListener('ready', () => {
     live.textContent = '';

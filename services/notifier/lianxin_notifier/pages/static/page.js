@@ -7,13 +7,21 @@ export function words(id) {
   return document.getElementById(id)?.dataset || {};
 }
 
+// The line of a list that has the focus keeps it: asked at this moment, for keys go on while a look is fetched.
+function putInPlace(board) {
+  const line = document.activeElement?.closest?.('[data-id]')?.dataset.id;
+  const part = document.activeElement?.matches?.('input') ? 'input' : 'a';
+  document.getElementById('board').replaceWith(board);
+  if (line) document.querySelector(`[data-id="${line}"] ${part}`)?.focus();
+}
+
 // Puts the board of `address` in place of this one's; what listens to `board` sees the new one.
 export async function again(address = location.href) {
   const answer = await fetch(address, { headers: { Accept: 'text/html' } });
   if (!answer.ok || answer.redirected) { location.reload(); return; }
   const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
   const board = page.getElementById('board');
-  if (board) document.getElementById('board').replaceWith(board);
+  if (board) putInPlace(board);
   document.title = page.title;
   delete said.keptAt;
   if (page.body.dataset.csrf) said.csrf = page.body.dataset.csrf;
