@@ -96,6 +96,7 @@ def enter(context: BrowserContext, api: Running, who: str) -> Page:
     picture(page, f"signin-{who}")
     page.get_by_role("button", name="登录").click()
     expect(page.get_by_role("heading", name="我的意见")).to_be_visible()
+    page.wait_for_load_state()  # its scripts run by then: a key pressed before leads nowhere
     return page
 
 
