@@ -90,8 +90,8 @@ def at_rest(broker: Broker, mongo: Any, cases: list[History]) -> bool:
     """Everything that the cases say is applied, told and mailed."""
     opinions = state(mongo)["opinions"]
     applied = all(opinions.get(c.opinion, {}).get("sequence") == c.sequence for c in cases)
-    # In the order in which an alert goes through them, so that none slips past from one to the next. What has a
-    # repeat before it is not looked at for hours; anything else is about to be sent.
+    # In the order in which an alert goes through them, so that none slips past from one to the next. What has
+    # a repeat before it is not looked at for hours; anything else is about to be sent.
     soon = datetime.now(UTC) + timedelta(minutes=5)
     queued = mongo["reaching"].count_documents({"due_at": {"$lte": soon}})
     queued += mongo["deliveries"].count_documents({"due_at": {"$exists": True}})

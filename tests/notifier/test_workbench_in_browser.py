@@ -218,6 +218,7 @@ def test_keys_lead_through_the_list_on_a_desk(browser: Browser, api: Running, ci
     page.keyboard.press("j")
     page.keyboard.press("Enter")
     expect(page.get_by_role("link", name="返回列表")).to_be_visible()
+    page.wait_for_load_state()
     page.keyboard.press("u")
     expect(page.get_by_role("heading", name="我的意见")).to_be_visible()
     context.close()
@@ -231,7 +232,11 @@ def test_a_key_pressed_while_the_list_is_fetched_anew_still_leads(
     page = enter(context, api, "D4")
     expect(page.locator(f'[data-id="{first.opinion}"]')).to_be_visible()
     fetched: list[Route] = []
-    page.route(lambda url: urlsplit(url).path in ("/", "/inbox"), lambda route: fetched.append(route))  # answered below
+
+    def hold(route: Route) -> None:
+        fetched.append(route)
+
+    page.route(lambda url: urlsplit(url).path in ("/", "/inbox"), hold)
     with page.expect_request(lambda asked: asked.resource_type == "fetch"):
         second = case_for(city_broker, api, "D4")
     page.keyboard.press("j")
