@@ -2,13 +2,9 @@
 
 from collections.abc import Callable
 
-import pytest
-
 from tests.end_to_end import checks
 from tests.end_to_end.test_main_job import drive_to_the_end
 from tests.support.stacks import LocalStack
-
-pytestmark = pytest.mark.tansu_smoke
 
 
 def test_the_main_job_is_done_on_the_stand_in_broker_too(make_stack: Callable[..., LocalStack]):

@@ -1,6 +1,6 @@
 """Whatever is killed: nothing that was answered with 202 is lost, and everything takes effect once.
 
-    make test ARGS='tests/faults -s'        a sample: 160 opinions, 11 kills
+    make test ARGS='tests/faults -s'        a sample: 100 opinions, 11 kills
     make soak ARGS='tests/faults -s'        2,000 opinions, 100 kills
 
 `LIANXIN_FAULTS_SEED`, `LIANXIN_FAULTS_OPINIONS` and `LIANXIN_FAULTS_KILLS` make another run of either.
@@ -67,7 +67,7 @@ class Size:
     within_s: float
 
 
-SAMPLE = Size(opinions=160, kills=11, concurrency=32, within_s=1_200)
+SAMPLE = Size(opinions=100, kills=11, concurrency=32, within_s=1_200)
 WHOLE = Size(opinions=2_000, kills=100, concurrency=64, within_s=5_400)
 
 

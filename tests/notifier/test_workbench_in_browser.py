@@ -137,6 +137,7 @@ def test_a_deputy_sees_a_new_case_come_and_accepts_it(
     assert wrong == []
 
 
+@pytest.mark.parametrize("context", ["phone"], indirect=True)  # nothing in it depends on the size
 def test_a_refusal_is_explained_in_words_and_what_was_typed_stays(
     context: BrowserContext, api: Running, city_broker: Broker
 ) -> None:
@@ -166,6 +167,7 @@ def test_a_refusal_is_explained_in_words_and_what_was_typed_stays(
     aside(lambda: eventually(again))
 
 
+@pytest.mark.parametrize("context", ["phone"], indirect=True)  # nothing in it depends on the size
 def test_the_contact_is_shown_once_it_is_on_record(
     context: BrowserContext, api: Running, city_broker: Broker
 ) -> None:

@@ -156,6 +156,7 @@ def test_without_a_line_the_list_and_opened_cases_are_there_and_an_action_waits_
     assert said_of(city_broker, case, "case.accept") == [command.id]
 
 
+@pytest.mark.parametrize("context", ["phone"], indirect=True)  # nothing in it depends on the size
 def test_what_is_refused_once_it_was_sent_is_explained_in_the_list(
     context: BrowserContext, api: Running, city_broker: Broker
 ) -> None:
@@ -179,6 +180,7 @@ def test_what_is_refused_once_it_was_sent_is_explained_in_the_list(
     expect(page.locator("#outbox")).to_be_hidden(timeout=DEADLINE_MS)
 
 
+@pytest.mark.parametrize("context", ["phone"], indirect=True)  # nothing in it depends on the size
 def test_signing_out_forgets_what_was_kept_and_a_contact_is_never_kept(
     context: BrowserContext, api: Running, city_broker: Broker
 ) -> None:
@@ -278,6 +280,7 @@ def test_similar_cases_are_shown_to_whoever_may_see_them(
     expect(supervisor.locator(f'#alike a[href*="{others.opinion}"]')).to_be_visible()
 
 
+@pytest.mark.parametrize("context", ["phone"], indirect=True)  # nothing in it depends on the size
 def test_an_administrator_erases_by_typing_the_word_and_the_case_says_so(
     context: BrowserContext, api: Running, city_broker: Broker
 ) -> None:
@@ -306,8 +309,7 @@ def test_an_administrator_erases_by_typing_the_word_and_the_case_says_so(
     picture(page, "erased")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("size", "scheme"), [("phone", "light"), ("desk", "dark")])
 def test_axe_finds_nothing_where_photos_are_chosen_and_actions_wait(
     browser: Browser, api: Running, city_broker: Broker, size: str, scheme: str
 ) -> None:
