@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -137,6 +137,29 @@ def test_a_rebuild_beside_the_live_worker_gives_the_same_state_and_sends_nothing
         assert blank == []
         assert len(smtp_server.messages()) == sent
         assert len(deliveries(city_broker.bootstrap)) == told
+
+
+def test_a_rebuild_does_not_send_singly_what_was_left_to_a_digest_though_the_wish_has_changed(
+    city_broker: Broker, make_worker: MakeWorker, smtp_server: SmtpServer, mongo: Any
+) -> None:
+    far_from_now = datetime.now(timezone(timedelta(hours=8))) + timedelta(hours=12)
+    mongo["preferences"].insert_one({"_id": "M5", "digest": {"at": f"{far_from_now:%H:%M}"}})
+    try:
+        with Supervised(mailing(make_worker, smtp_server)) as worker:
+            (left,) = assign(city_broker, 1, "M5")
+            eventually(lambda: at_rest(city_broker, mongo, [left]))
+            mongo["preferences"].delete_one({"_id": "M5"})
+            mailing(make_worker, smtp_server).run("--rebuild")
+            eventually(lambda: worker.starts == 2)
+            worker.ready()
+            (later,) = assign(city_broker, 1, "M5")  # by its mail everything before it has been looked at
+            eventually(lambda: ended(city_broker, [later]))
+            pending = mongo[f"pending.g{live(mongo)}"]
+            eventually(lambda: pending.count_documents({"recorded": {"$exists": True}}) == 0)
+            eventually(lambda: at_rest(city_broker, mongo, [left, later]))
+        assert mails_of(city_broker, [left]) == []
+    finally:
+        mongo["preferences"].delete_one({"_id": "M5"})
 
 
 def test_a_database_dropped_while_the_system_runs_comes_back_the_same_and_sends_nothing_twice(

@@ -98,7 +98,8 @@ class Projector:
     """Handles batches of lifecycle, words and contacts for one generation.
 
     `live` is false while a rebuild fills the generation: then nothing is numbered, published or queued, and
-    alerts without a record are held back until it is live.
+    alerts without a record are held back until it is live. `reaching_lost`: which alerts were being gone on
+    with is no longer known, so that those with a record are held back as well while they are young.
     """
 
     def __init__(
@@ -110,6 +111,7 @@ class Projector:
         publisher: Publishes,
         *,
         live: bool,
+        reaching_lost: bool = False,
         requeue: timedelta = timedelta(hours=24),
         queued: Callable[[], None] = lambda: None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -122,6 +124,7 @@ class Projector:
         self._reaching = reaching
         self._publisher = publisher
         self._live = live
+        self._reaching_lost = reaching_lost
         self._requeue = requeue
         self._queued = queued
         self._now = now
@@ -170,14 +173,15 @@ class Projector:
         return settled
 
     async def _raise(self, alerts: Sequence[Alert]) -> list[Numbered]:
-        """Number `alerts` and queue them for the outside channels."""
-        numbers = await self._ledger.number(alerts, self._moment())
+        """Queue `alerts` for the outside channels and number them: in this order, so that whatever has a
+        number was queued, and a rebuild need not ask."""
         await self._queue(alerts)
-        return numbers
+        return await self._ledger.number(alerts, self._moment())
 
     async def _recall(self, alerts: Sequence[Alert]) -> list[Numbered]:
-        """The numbers that `alerts` have on record. Held back are those that lack one, and those that may be
-        gone on with by another channel, or repeated."""
+        """The numbers that `alerts` have on record. Held back are those that lack one; and where it was lost
+        which ones are gone on with, those that may be, by another channel or again. Else what has a record is
+        left alone: it is being gone on with, or was ended for good (by a digest, say)."""
         if not alerts:
             return []
         known = await self._ledger.known([alert_id(a.cause, a.receiver, INBOX) for a in alerts])
@@ -190,7 +194,9 @@ class Projector:
             )
             for alert in alerts
         ]
-        await self._store.hold_back([h for h in held if not h.numbered or self._is_young(h.alert)])
+        await self._store.hold_back(
+            [h for h in held if not h.numbered or (self._reaching_lost and self._is_young(h.alert))]
+        )
         return list(known.values())
 
     def _is_young(self, alert: Alert) -> bool:

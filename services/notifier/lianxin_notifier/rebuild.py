@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from pymongo.errors import DuplicateKeyError
 
@@ -42,7 +43,8 @@ LOCK_S = 30.0
 # deadline, 5 s, and a little more.
 SETTLE_S = 6.0
 Say = Callable[[str], None]
-MakeProjector = Callable[[ProjectionStore], Projector]
+MakeProjector = Callable[[ProjectionStore, bool], Projector]
+"""(store, whether `reaching` was lost) → the projector of the generation that is built."""
 
 
 async def is_whole(db: Database, generation: int) -> bool:
@@ -104,6 +106,7 @@ class Rebuild:
             telling = asyncio.create_task(self._tell_progress())
             try:
                 await self._restore_records()
+                reaching_lost = await patiently(self._note_whether_reaching_was_lost)
                 await patiently(self._abandon_what_was_dropped)
                 self._handled = 0
                 number = await run_rebuild(
@@ -111,7 +114,7 @@ class Rebuild:
                     self._generations,
                     SERVICE,
                     TOPICS,
-                    self._consumer,
+                    partial(self._consumer, reaching_lost=reaching_lost),
                     before_switch=self._mark_as_built,
                     linger_s=self._handover_s,
                 )
@@ -119,6 +122,13 @@ class Rebuild:
                 telling.cancel()
             self._say(f"generation {number} of the inboxes is live")
             return number
+
+    async def _note_whether_reaching_was_lost(self) -> bool:
+        """A rebuild that dies on the way leaves the mark to the one that goes on with it."""
+        if await self._reaching.state() == BUILT:
+            return False
+        await self._reaching.set_state(BUILDING)
+        return True
 
     async def _mark_as_built(self, generation: int) -> None:
         """What has to be gone on with is held back in the new generation, so nothing is missing any more."""
@@ -212,13 +222,13 @@ class Rebuild:
         if number is not None and await ProjectionStore(self._db, number).state() is None:
             await self._generations.abandon(number)
 
-    async def _consumer(self, number: int, group: str) -> Consumer:
+    async def _consumer(self, number: int, group: str, *, reaching_lost: bool) -> Consumer:
         self._say(f"building generation {number} of the inboxes")
         store = ProjectionStore(self._db, number)
         if await patiently(store.state) is None:
             await patiently(store.clear)
             await patiently(lambda: store.set_state(BUILDING))
-        projector = self._make_projector(store)
+        projector = self._make_projector(store, reaching_lost)
 
         async def handle(messages: list[Message]) -> None:
             await projector.handle(messages)

@@ -67,7 +67,12 @@ class Parts:
         self.generations = Generations(db, SERVICE)
 
     def projector(
-        self, store: ProjectionStore, *, live: bool, queued: Callable[[], None] = lambda: None
+        self,
+        store: ProjectionStore,
+        *,
+        live: bool,
+        reaching_lost: bool = False,
+        queued: Callable[[], None] = lambda: None,
     ) -> Projector:
         """A projector for one generation."""
         return Projector(
@@ -77,6 +82,7 @@ class Parts:
             self.reaching,
             self.publisher,
             live=live,
+            reaching_lost=reaching_lost,
             requeue=timedelta(hours=self.settings.requeue_hours),
             queued=queued,
             resident_channels=resident_channels(self.settings),
@@ -103,7 +109,7 @@ class Parts:
             self.settings,
             self.db,
             self.publisher,
-            lambda store: self.projector(store, live=False),
+            lambda store, lost: self.projector(store, live=False, reaching_lost=lost),
             say,
             handover_s,
             end_after_s=self.settings.delivery_lease_s,
