@@ -37,7 +37,7 @@ class MailServer:
 class MailSlot:
     """One SMTP connection, kept open between messages. `deliver` never raises for what the server does."""
 
-    def __init__(self, server: MailServer, city: Callable[[], Snapshot | None]) -> None:
+    def __init__(self, server: MailServer, city: Callable[[], Snapshot]) -> None:
         self._server = server
         self._city = city
         self._smtp: aiosmtplib.SMTP | None = None
@@ -45,8 +45,6 @@ class MailSlot:
     async def deliver(self, due: Due) -> Outcome:
         """Hand one mail over."""
         city = self._city()
-        if city is None:
-            return Outcome("retry", "registry not read yet")
         now = datetime.now(UTC)
         try:
             signs_in = self._server.link_of is not None and due.receiver != RESIDENT

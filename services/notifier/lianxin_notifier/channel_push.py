@@ -98,7 +98,7 @@ class PushSlot:
         devices: DeviceStore,
         services: PushServices,
         poster: Poster,
-        city: Callable[[], Snapshot | None],
+        city: Callable[[], Snapshot],
         public_url: str,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -113,8 +113,6 @@ class PushSlot:
     async def deliver(self, due: Due) -> Outcome:
         """Push to every browser that has not got it."""
         city = self._city()
-        if city is None:
-            return Outcome("retry", "registry not read yet")
         devices = await self._devices.of_person(due.receiver)
         taken = await self._devices.taken(due.alert, devices)
         words = payload(due, city, self._public_url)

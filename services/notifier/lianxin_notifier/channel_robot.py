@@ -115,7 +115,7 @@ class RobotSlot:
         kind: RobotKind,
         robots: Mapping[str, Robot],
         poster: Poster,
-        city: Callable[[], Snapshot | None],
+        city: Callable[[], Snapshot],
         public_url: str,
     ) -> None:
         self._kind = kind
@@ -127,8 +127,6 @@ class RobotSlot:
     async def deliver(self, due: Due) -> Outcome:
         """Have the robot that `due.target` names say it."""
         city = self._city()
-        if city is None:
-            return Outcome("retry", "registry not read yet")
         robot = self._robots.get(due.target)
         if robot is None:
             return Outcome("dead", "no robot of this name")

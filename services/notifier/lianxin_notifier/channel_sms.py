@@ -91,7 +91,7 @@ class SmsSlot:
     """Posts to the gateway. `deliver` never raises for what the other side does."""
 
     def __init__(
-        self, gateway: Gateway, poster: Poster, city: Callable[[], Snapshot | None], public_url: str
+        self, gateway: Gateway, poster: Poster, city: Callable[[], Snapshot], public_url: str
     ) -> None:
         self._gateway = gateway
         self._poster = poster
@@ -101,8 +101,6 @@ class SmsSlot:
     async def deliver(self, due: Due) -> Outcome:
         """Hand one message over."""
         city = self._city()
-        if city is None:
-            return Outcome("retry", "registry not read yet")
         body, headers = request_of(self._gateway, due.target, note(due, city, self._public_url), due.alert)
         answer = await self._poster.post(self._gateway.url, body, headers)
         return answer if isinstance(answer, Outcome) else verdict(self._gateway, answer)

@@ -167,7 +167,7 @@ class WecomAppSlot:
         application: Application,
         tokens: Tokens,
         poster: Poster,
-        city: Callable[[], Snapshot | None],
+        city: Callable[[], Snapshot],
         public_url: str,
     ) -> None:
         self._application = application
@@ -179,8 +179,6 @@ class WecomAppSlot:
     async def deliver(self, due: Due) -> Outcome:
         """Send one card; with a new token at once where the one at hand is refused."""
         city = self._city()
-        if city is None:
-            return Outcome("retry", "registry not read yet")
         body = message(self._application, due, city, self._public_url)
         outcome = Outcome("retry", "no token")
         for _ in range(2):

@@ -23,7 +23,7 @@ from lianxin_notifier.settings import NotifierSettings
 from lianxin_notifier.signin_links import SignInLinks
 from lianxin_notifier.web_push import Vapid
 
-City = Callable[[], Snapshot | None]
+City = Callable[[], Snapshot]
 
 
 def senders_of(
@@ -37,7 +37,7 @@ def senders_of(
     gate: Gate | None = None,
 ) -> Sequence[Sender]:
     """One sender for each outside channel; what is not set up has no slots. Raises ValueError where robots or
-    gateway are described wrongly."""
+    gateway are described wrongly. `city` gives the one in force; nothing may be sent before there is one."""
     timing = Timing(
         settings.delivery_lease_s,
         RetryPolicy(settings.retry_first_s, settings.retry_longest_s, settings.attempts_limit),

@@ -185,17 +185,22 @@ class Projector:
         if not alerts:
             return []
         known = await self._ledger.known([alert_id(a.cause, a.receiver, INBOX) for a in alerts])
-        made = await self._deliveries.made_for({a.opinion for a in alerts if self._is_young(a)})
+        numbered = {(one.cause, one.receiver) for one in known.values()}
         held = [
-            HeldBack(
-                alert,
-                numbered=alert_id(alert.cause, alert.receiver, INBOX) in known,
-                told=any(m.status == "sent" for m in made.get((alert.cause, alert.receiver), ())),
-            )
-            for alert in alerts
+            a
+            for a in alerts
+            if (a.cause, a.receiver) not in numbered or (self._reaching_lost and self._is_young(a))
         ]
+        made = await self._deliveries.made_for({a.opinion for a in held if self._is_young(a)})
         await self._store.hold_back(
-            [h for h in held if not h.numbered or (self._reaching_lost and self._is_young(h.alert))]
+            [
+                HeldBack(
+                    alert,
+                    numbered=(alert.cause, alert.receiver) in numbered,
+                    told=any(m.status == "sent" for m in made.get((alert.cause, alert.receiver), ())),
+                )
+                for alert in held
+            ]
         )
         return list(known.values())
 

@@ -52,7 +52,7 @@ class Residents:
     settings: NotifierSettings
     store: ProjectionStore
     deliveries: DeliveryStore
-    city: Callable[[], Snapshot | None]
+    city: Callable[[], Snapshot]
 
     async def ready(self, due: Due, now: datetime) -> Due | Held | Dropped:
         """`due` with its address, its tracking link and its stop link; or until when it is held, or why it
@@ -61,8 +61,6 @@ class Residents:
         if due.kind not in channels:
             return Dropped("messages to residents are switched off")
         city = self.city()
-        if city is None:
-            return Held(now + LOOK_AGAIN)
         if (stays := await self._needless(due, city, now)) is not None:
             return stays
         quiet = quiet_until(now, ZoneInfo(city.city.zone), quiet_of(self.settings.resident_quiet))

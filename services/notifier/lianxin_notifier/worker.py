@@ -6,7 +6,7 @@ database dropped rebuilds before it does anything else.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, time, timedelta
 from functools import partial
@@ -17,6 +17,7 @@ from lianxin_chassis.counting import keep_counting
 from lianxin_chassis.database import Database, close_database, open_database
 from lianxin_chassis.generations import Generations, group_name
 from lianxin_chassis.metric_names import COUNTED_OPINIONS
+from lianxin_chassis.outages import Outage
 from lianxin_chassis.parking import ParkingLot
 from lianxin_chassis.patience import patiently
 from lianxin_chassis.process import Worker, tell, work_or_rebuild
@@ -24,6 +25,7 @@ from lianxin_chassis.publisher import Publisher
 from lianxin_chassis.registry import RegistryFollower
 from lianxin_chassis.wholeness import until_replaced
 from lianxin_contracts.deliveries import Delivery
+from lianxin_contracts.registry import Snapshot
 from lianxin_notifier.alerts import given_up_record
 from lianxin_notifier.channels import senders_of, vapid_of
 from lianxin_notifier.choosing import Repeats
@@ -65,6 +67,12 @@ class Parts:
         self.reaching = ReachingStore(db)
         self.devices = DeviceStore(db)
         self.generations = Generations(db, SERVICE)
+
+    def city(self) -> Snapshot:
+        """The city in force. Raises `Outage` before there is one."""
+        if self.registry.current is None:
+            raise Outage("the registry is not read yet", what="registry")
+        return self.registry.current
 
     def projector(
         self,
@@ -152,13 +160,12 @@ async def _live(parts: Parts, generation: int) -> Worker:
             sender.wake()
 
     reaching = parts.reach(store, wake_senders)
-    city = lambda: parts.registry.current  # noqa: E731
-    residents = Residents(parts.settings, store, parts.deliveries, city)
+    residents = Residents(parts.settings, store, parts.deliveries, parts.city)
     senders = senders_of(
         parts.settings,
         parts.deliveries,
         parts.publisher,
-        city,
+        parts.city,
         parts.devices,
         lambda: workers.count,
         reaching,
@@ -182,7 +189,7 @@ async def _live(parts: Parts, generation: int) -> Worker:
         tasks=[
             reaching.run,
             _noticing(parts, generation, wake_senders).run,
-            *(sender.run for sender in senders),
+            *(partial(_once_there_is_a_city, parts.registry, sender.run) for sender in senders),
             workers.run,
             lambda: until_replaced(parts.generations, generation, lambda: _lost(parts, generation)),
             lambda: _settle(projector),
@@ -237,6 +244,14 @@ async def _surroundings(settings: NotifierSettings) -> AsyncIterator[Parts]:
     finally:
         await publisher.stop()
         await close_database(db)
+
+
+async def _once_there_is_a_city(registry: RegistryFollower, run: Callable[[], Awaitable[None]]) -> None:
+    """Messages name places and people of the city, and a wait for it is no attempt that could fail."""
+    known = asyncio.Event()
+    registry.on_switch(lambda _: known.set())
+    await known.wait()
+    await run()
 
 
 async def _lost(parts: Parts, generation: int) -> bool:
