@@ -49,7 +49,7 @@ def test_the_equations_of_a_simulated_fortnight_hold_and_every_case_is_explained
     assert lived["unexplained"] == []
     assert lived["refused_by_router"] == {}
     assert lived["turned_away"] == {}
-    assert sum(lived["stages"].values()) == lived["handed_in"] > 60
+    assert sum(lived["stages"].values()) == lived["handed_in"] > 100
     assert sum(lived["explained"].values()) == lived["handed_in"] - lived["stages"]["closed"]
     assert lived["visits"] > 0
     assert {"accept", "resolve", "rate"} <= lived["actions"].keys()

@@ -1,45 +1,28 @@
 """The residents' pages in a real browser, at a phone's width and at a desk's."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from lianxin_contracts import topics
 from lianxin_contracts.envelope import Event
 from tests.intake.running import Running
 from tests.intake.topics import said_of
 from tests.support.brokers import Broker
+from tests.support.chromium import launched, needs_chromium
 
-CHROMIUM = shutil.which("chromium")
 SIZES = {"phone": (390, 844), "desk": (1280, 800)}
 DEADLINE_MS = 30_000
 TOP = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 # Where the screenshots go that somebody wants to look at.
 PICTURES = os.environ.get("LIANXIN_TEST_PICTURES")
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None and "CI" not in os.environ, reason="needs Debian's chromium")
-
-
-def launched(playwright: Playwright) -> Browser:
-    """Debian's Chromium, which does nothing of its own accord."""
-    return playwright.chromium.launch(
-        executable_path=CHROMIUM,
-        args=[
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-        ],
-    )
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")

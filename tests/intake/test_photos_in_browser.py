@@ -1,6 +1,5 @@
 """Photos on the residents' pages, in a real browser at a phone's size."""
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,10 +23,11 @@ from lianxin_contracts.inbound import Submitted
 from tests.intake.lifecycles import DEPUTY, START, decided
 from tests.intake.pictures import photograph
 from tests.intake.running import Running
-from tests.intake.test_pages_in_browser import CHROMIUM, DEADLINE_MS, TOP, launched, picture, submitted
+from tests.intake.test_pages_in_browser import DEADLINE_MS, TOP, picture, submitted
 from tests.intake.test_photos import CODES, named, upload
 from tests.intake.topics import write
 from tests.support.brokers import Broker
+from tests.support.chromium import launched, needs_chromium
 from tests.support.wait import eventually
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ MOST_TAPS = 5
 # Inside the phone's own camera: the shutter, and "use this photo".
 CAMERA_TAPS = 2
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None and "CI" not in os.environ, reason="needs Debian's chromium")
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,10 @@ from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
 from tests.notifier.conftest import DATABASE
 from tests.notifier.running import Running
-from tests.notifier.test_workbench_in_browser import CHROMIUM, DEADLINE_MS, PICTURES, SIZES, TOP, aside
+from tests.notifier.test_workbench_in_browser import DEADLINE_MS, PICTURES, SIZES, TOP, aside
 from tests.notifier.test_workbench_in_browser import pytestmark as pytestmark  # the same conditions
 from tests.support.brokers import Broker
+from tests.support.chromium import launched
 from tests.support.databases import Database
 
 
@@ -59,9 +60,7 @@ def test_a_deputy_clicks_the_button_signs_in_there_and_lands_in_the_inbox(
         ).start()
         try:
             with sync_playwright() as playwright:
-                browser = playwright.chromium.launch(
-                    executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
-                )
+                browser = launched(playwright)
                 for size, (width, height) in SIZES.items():
                     viewport = {"width": width, "height": height}
                     context = browser.new_context(base_url=api.url, viewport=viewport)  # type: ignore[arg-type]

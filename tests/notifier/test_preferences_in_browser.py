@@ -8,7 +8,6 @@ from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
 from tests.notifier.running import Running
 from tests.notifier.test_workbench_in_browser import (
-    CHROMIUM,
     DEADLINE_MS,
     SIZES,
     TOP,
@@ -16,6 +15,7 @@ from tests.notifier.test_workbench_in_browser import (
     picture,
     pytestmark,
 )
+from tests.support.chromium import launched
 
 __all__ = ["pytestmark"]
 
@@ -23,7 +23,7 @@ __all__ = ["pytestmark"]
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        opened = launched(playwright)
         yield opened
         opened.close()
 

@@ -2,7 +2,6 @@
 subscription is made up, and what the worker sends is handed to the browser by its debugger."""
 
 import json
-import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -22,10 +21,11 @@ from tests.notifier.test_workbench_in_browser import (
 )
 from tests.notifier.waiting import eventually
 from tests.support.brokers import Broker
+from tests.support.chromium import needs_chromium
 from tests.support.push_service import PushService
 
 pytestmark = [
-    pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Debian's chromium"),
+    needs_chromium,
     pytest.mark.usefixtures("worker"),
 ]
 BUTTON = "在本机接收提醒"

@@ -2,7 +2,6 @@
 
 import io
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,8 +23,8 @@ from tests.notifier.topics import read_all, write
 from tests.notifier.visitors import link_for
 from tests.notifier.waiting import eventually
 from tests.support.brokers import Broker
+from tests.support.chromium import launched, needs_chromium
 
-CHROMIUM = shutil.which("chromium")
 SIZES = {"phone": (390, 844), "desk": (1280, 800)}
 DEADLINE_MS = 30_000
 TOP = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
@@ -33,7 +32,7 @@ TOP = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 PICTURES = os.environ.get("LIANXIN_TEST_PICTURES")
 
 pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None and "CI" not in os.environ, reason="needs Debian's chromium"),
+    needs_chromium,
     pytest.mark.usefixtures("worker"),
 ]
 T = TypeVar("T")
@@ -42,10 +41,7 @@ T = TypeVar("T")
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"],
-        )
+        browser = launched(playwright)
         yield browser
         browser.close()
 

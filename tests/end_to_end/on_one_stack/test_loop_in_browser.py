@@ -2,7 +2,6 @@
 come live into the inbox, be taken up, see what was done, be dissatisfied, have it reopened, be satisfied. The
 office acts through the notifier."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.end_to_end.surface import Addresses
 from tests.intake.pictures import photograph
-from tests.intake.test_pages_in_browser import CHROMIUM, SIZES, TOP, browser, picture
+from tests.intake.test_pages_in_browser import SIZES, TOP, browser, picture
+from tests.support.chromium import needs_chromium
 from tests.support.stacks import LocalStack
 from tests.support.wait import eventually
 
@@ -30,7 +30,7 @@ OFFICE = "supervisor-city"
 NEIGHBOURS = ("D0652", "D1416", "D2180")
 PHOTO = {"name": "lamp.jpg", "mimeType": "image/jpeg", "buffer": photograph(900, 1200)}
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None and "CI" not in os.environ, reason="needs Debian's chromium")
+pytestmark = needs_chromium
 
 
 @dataclass(frozen=True)
