@@ -15,11 +15,14 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pymongo import MongoClient
 
+from lianxin_chassis.settings import Settings
 from lianxin_contracts import lifecycle, topics
 from lianxin_local.home import Home
 from tests.end_to_end import checks
@@ -52,6 +55,9 @@ SETTINGS = {
     "LIANXIN_DELIVERY_LEASE_S": "20",
     "LIANXIN_RETRY_FIRST_S": "2",
     "LIANXIN_KAFKA_SESSION_TIMEOUT_MS": "6000",
+    # At any hour, and soon enough that the rest need not be waited for long.
+    "LIANXIN_RESIDENT_QUIET": "",
+    "LIANXIN_RESIDENT_LINGER_MINUTES": "0.5",
 }
 
 say = sys.stderr.write
@@ -179,17 +185,31 @@ def come_to_rest(stack: LocalStack, opinions: int) -> None:
         assert again and not ready and seen[2] == 0 and settled, f"counts, not ready, lag: {seen}"  # noqa: PT018
         return counts["alerted"] == counts["assigned"]
 
-    def no_mail_under_way() -> bool:
+    def no_mail_to_come() -> bool:
+        assert not (due := mails_to_come(stack)), f"{due} deliveries or alerts are about to be gone on with"
         left = afterwards.mails_under_way(asyncio.run(read_log(stack.bootstrap, [topics.DELIVERIES])))
         assert not left, f"{len(left)} mails without an end: {left[:5]}"
         return True
 
     # Not fatal: what does not come to rest is told by the checks, with the ids.
-    for condition in (still, no_mail_under_way):
+    for condition in (still, no_mail_to_come):
         try:
             eventually(condition, timeout=REST_S, every=2.0)
         except AssertionError as restless:
             say(f"no rest: {restless}\n")
+
+
+def mails_to_come(stack: LocalStack) -> int:
+    """How many deliveries and alerts the notifier is about to go on with. What is sent has its next look, for
+    a repeat, hours later; what is only queued is on no log yet."""
+    soon = datetime.now(UTC) + timedelta(minutes=5)
+    with MongoClient[dict[str, Any]](stack.database_url) as client:
+        database = client[Settings(service="notifier").database_name]
+        # In the order in which an alert goes through them, so that none slips past from one to the next.
+        due = [
+            database[name].count_documents({"due_at": {"$lte": soon}}) for name in ("reaching", "deliveries")
+        ]
+    return sum(due)
 
 
 def look(

@@ -177,10 +177,11 @@ def test_with_the_broker_away_it_is_said_and_the_opinion_goes_by_itself_when_it_
     assert "还没有得到确认" in person.say("提交")
     assert "还没有得到确认" in person.again()
     broker.start()
-    # Nobody writes any more: what says that it arrived is the log.
-    (event,) = eventually(lambda: said_with(broker.bootstrap, text), timeout=120)
+    # Nobody writes any more: what says that it arrived is the log, once or, where the broker took what it did
+    # not get to confirm, the same once more.
+    eventually(lambda: said_with(broker.bootstrap, text), timeout=120)
     eventually(lambda: found(person), timeout=120, every=1)
-    assert {one.id for one in said_with(broker.bootstrap, text)} == {event.id}
+    assert len({one.id for one in said_with(broker.bootstrap, text)}) == 1
 
 
 def handed_in(person: Person) -> str:
