@@ -30,6 +30,8 @@ Fetched = dict[TopicPartition, list[Any]]
 COMMIT_EVERY_S = 1.0
 # A client that stays behind the broker's end for this long without reading a record is replaced, seconds.
 STUCK_S = 15.0
+# So much is not waited for to become more, bytes.
+MANY_BYTES = 64 * 1024
 # How long leaving the group may wait for what is in hand, seconds.
 LEAVE_S = 5.0
 
@@ -49,16 +51,28 @@ class Duties:
 
 
 class KafkaSource:
-    """Feeds `duties` with the group's records, and commits what was taken."""
+    """Feeds `duties` with the group's records, and commits what was taken.
+
+    `gather_ms`: how long the broker may let records gather before it answers, unless they are many,
+    milliseconds. None: it answers with the first.
+    """
 
     def __init__(
-        self, settings: Settings, group: str, topics: tuple[str, ...], duties: Duties, *, max_batch: int
+        self,
+        settings: Settings,
+        group: str,
+        topics: tuple[str, ...],
+        duties: Duties,
+        *,
+        max_batch: int,
+        gather_ms: int | None = None,
     ) -> None:
         self._settings = settings
         self._group = group
         self._topics = topics
         self._duties = duties
         self._max_batch = max_batch
+        self._gather_ms = gather_ms
         self._stopping = asyncio.Event()
         # Set between "assigned" and "revoked": no fetch spans a rebalance, so that no record of one
         # assignment is taken for one of the next.
@@ -126,7 +140,8 @@ class KafkaSource:
             rebalance_timeout_ms=settings.kafka_rebalance_timeout_ms,
             # An outage may keep a batch in hand for days, and our own deadlines see a handler that hangs.
             max_poll_interval_ms=7 * 86_400_000,
-            fetch_max_wait_ms=settings.kafka_fetch_max_wait_ms,
+            fetch_min_bytes=1 if self._gather_ms is None else MANY_BYTES,
+            fetch_max_wait_ms=self._gather_ms or settings.kafka_fetch_max_wait_ms,
             request_timeout_ms=max(15_000, settings.kafka_session_timeout_ms + 5_000),
         )
 

@@ -4,7 +4,7 @@ import asyncio
 
 from prometheus_client import REGISTRY
 
-from lianxin_chassis.consumer import Message
+from lianxin_chassis.consumer import Message, unhurried_source
 from lianxin_chassis.generations import committed
 from lianxin_chassis.parking import Partition
 from lianxin_contracts.envelope import OutRecord
@@ -25,6 +25,15 @@ async def test_a_backlog_comes_in_batches_of_the_wanted_size(inside: Inside) -> 
     inside.start(max_batch=100)
     await eventually_async(lambda: len(inside.handled) >= 1000, 60)
     assert max(inside.batches) == 100
+
+
+async def test_an_unhurried_consumer_lets_what_comes_singly_gather(inside: Inside) -> None:
+    inside.start(make_source=unhurried_source)
+    for n in range(200):
+        await inside.say(("a", n))
+    await eventually_async(lambda: len(inside.handled) == 200, 60)
+    assert inside.of("a") == list(range(200))
+    assert len(inside.batches) < 100
 
 
 async def test_after_a_stop_the_next_one_repeats_nothing(inside: Inside) -> None:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from lianxin_chassis import logs, topics
-from lianxin_chassis.consumer import Consumer
+from lianxin_chassis.consumer import Consumer, unhurried_source
 from lianxin_chassis.counting import keep_counting
 from lianxin_chassis.database import Database, close_database, open_database
 from lianxin_chassis.generations import Generations, group_name, run_rebuild
@@ -138,6 +138,7 @@ def _consumer(
         handle=Builder(store, PhotoStore(db)).handle,
         parking=ParkingLot(db),
         publisher=publisher,
+        make_source=unhurried_source,
     )
 
 

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from prometheus_client import REGISTRY
 
 from lianxin_chassis import logs, topics
-from lianxin_chassis.consumer import Consumer, Message, Outage
+from lianxin_chassis.consumer import Consumer, Message, Outage, unhurried_source
 from lianxin_chassis.database import Database, close_database, open_database
 from lianxin_chassis.generations import Generations, group_name, run_rebuild
 from lianxin_chassis.marks import BUILT
@@ -156,6 +156,7 @@ def _consumer(
         parking=parking,
         publisher=publisher,
         on_assigned=counting.on_assigned,
+        make_source=unhurried_source,
     )
 
 
