@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from lianxin_chassis.follower import Follower
 from lianxin_chassis.logs import get_logger
+from lianxin_chassis.long_lived import keep_out_of_collection
 from lianxin_chassis.records import Record
 from lianxin_chassis.settings import Settings
 from lianxin_contracts import codec, topics
@@ -155,6 +156,7 @@ class RegistryFollower:
 
     async def _switch(self) -> None:
         problem: str | None = None
+        switched = False
         for activated in reversed(list(self._activations.values())):
             if activated == self._in_force:
                 break
@@ -172,10 +174,13 @@ class RegistryFollower:
             log.info("registry version in force", version=snapshot.version)
             for callback in self._callbacks:
                 callback(snapshot)
+            switched = True
             break
         self.problem = problem
         if not self._changed.is_set():
             self._forget_others()
+        if switched:
+            keep_out_of_collection()
 
     def _forget_others(self) -> None:
         """Let go of the versions that others came after. One that is to come back is loaded anew, whole."""

@@ -1,6 +1,7 @@
 """Following: everything from the start, in order, across restarts; the registry switches as a whole."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -145,6 +146,7 @@ async def test_the_registry_switches_as_a_whole_when_counts_and_digest_agree(
         assert follower.current is not None
         assert (follower.current.version, len(follower.current.grids)) == ("2", 3)
         assert seen == ["2"]  # nobody is shown a version that was replaced long ago
+        assert not any(one is follower.current for one in gc.get_objects())  # no collection walks the city
         await write(settings, version("3", 5, activate=False))
         await write(settings, version("3", 5)[-1:])
         await eventually_async(lambda: seen == ["2", "3"], 60)

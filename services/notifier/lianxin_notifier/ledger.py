@@ -14,7 +14,7 @@ is numbered anew after a restoration, and its old number may then belong to nobo
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -67,17 +67,27 @@ class NumberLedger:
         if await self.state() != BUILT:
             raise Lost(LOG)
 
-    async def number(self, alerts: Sequence[Alert], at: datetime) -> list[Numbered]:
-        """Give each of `alerts` its number, the one that it already has if it has one. In the order given.
+    async def whole_stands(self, alerts: Sequence[Alert]) -> dict[str, int]:
+        """`stands` of the receivers of `alerts`. Raises `Lost` unless the ledger is whole."""
+        if not alerts:
+            return {}
+        _, stands = await asyncio.gather(self.require(), self.stands({one.receiver for one in alerts}))
+        return stands
 
-        Safe to repeat, and for several workers at once.
+    async def number(
+        self, alerts: Sequence[Alert], at: datetime, stands: Mapping[str, int] | None = None
+    ) -> list[Numbered]:
+        """Give each of `alerts` its number, the one that it already has if it has one. In the order given.
+        `stands`: their `whole_stands`, where that was asked for just before.
+
+        Safe to repeat, and for several workers at once. `remember` is to follow: without it the next who
+        numbers for a receiver has to look.
         """
         if not alerts:
             return []
         done: dict[str, Numbered] = {}
         waiting = list({alert_id(a.cause, a.receiver, INBOX): a for a in alerts}.values())
-        await self.require()
-        last = await self.stands({alert.receiver for alert in waiting})
+        last = await self.whole_stands(waiting) if stands is None else stands
         while waiting:
             planned = _plan(waiting, last, at)
             inserted = await self._insert(planned)
@@ -89,7 +99,6 @@ class NumberLedger:
             done.update(known)
             waiting = [a for a in waiting if alert_id(a.cause, a.receiver, INBOX) not in done]
             last = await self._true_last({alert.receiver for alert in waiting})
-        await self._remember(done.values())
         return [done[alert_id(alert.cause, alert.receiver, INBOX)] for alert in alerts]
 
     async def known(self, alerts: Sequence[str]) -> dict[str, Numbered]:
@@ -133,7 +142,7 @@ class NumberLedger:
     async def restore(self, entries: Sequence[Numbered]) -> None:
         """Take over numbers from `alerts.deliveries`; those that are here already stay as they are."""
         await write_again(self._log, [InsertOne(_to_document(entry)) for entry in entries])
-        await self._remember(entries)
+        await self.remember(entries)
 
     async def _insert(self, planned: Sequence[Numbered]) -> int:
         """Insert in order; returns how many went in before the first that is taken."""
@@ -149,7 +158,8 @@ class NumberLedger:
         order = sorted(receivers)
         return dict(zip(order, await asyncio.gather(*map(self._highest, order)), strict=True))
 
-    async def _remember(self, entries: Iterable[Numbered]) -> None:
+    async def remember(self, entries: Iterable[Numbered]) -> None:
+        """Have `stands` tell of these numbers; never before they are in the log."""
         highest: dict[str, int] = {}
         for entry in entries:
             highest[entry.receiver] = max(entry.number, highest.get(entry.receiver, 0))
@@ -159,7 +169,7 @@ class NumberLedger:
         )
 
 
-def _plan(alerts: Sequence[Alert], last: dict[str, int], at: datetime) -> list[Numbered]:
+def _plan(alerts: Sequence[Alert], last: Mapping[str, int], at: datetime) -> list[Numbered]:
     """`alerts` with the numbers that follow `last`."""
     stand = dict(last)
     planned = []

@@ -34,8 +34,8 @@ class Publishes(Protocol):
 
 
 class Batch(Struct):
-    """What one batch of messages comes to: opinions before and after, alerts, results, words, contacts, and
-    what cases' pages tell."""
+    """What one batch's lifecycle events come to: opinions before and after, alerts, results, and what cases'
+    pages tell."""
 
     before: dict[str, Opinion]
     after: dict[str, Opinion]
@@ -43,8 +43,6 @@ class Batch(Struct):
     results: list[CommandResult]
     seen_before: list[str]
     erased: list[str]
-    words: dict[str, Words | None]
-    contacts: dict[str, str | None]
     told: list[Event] = field(default_factory=list)
     milestones: list[Milestone] = field(default_factory=list)
 
@@ -54,19 +52,35 @@ class Batch(Struct):
 
 
 def fold(messages: Sequence[Message], known: dict[str, Opinion]) -> Batch:
-    """Apply `messages`, in order, to the `known` opinions. Raises `Unprocessable` at a gap in a sequence."""
-    batch = Batch({}, {}, [], [], [], [], {}, {})
+    """Apply the lifecycle among `messages`, in order, to the `known` opinions. Raises `Unprocessable` at a
+    gap in a sequence."""
+    batch = Batch({}, {}, [], [], [], [])
     for message in messages:
-        topic = message.record.topic
-        if topic == topics.LIFECYCLE:
+        if message.record.topic == topics.LIFECYCLE:
             _fold_lifecycle(message, known, batch)
-        elif topic == topics.WORDS:
-            data = message.event.data if message.event else None
-            batch.words[message.key] = data if isinstance(data, Words) else None
-        else:
-            data = message.event.data if message.event else None
-            batch.contacts[message.key] = data.sealed if isinstance(data, SealedContact) else None
     return batch
+
+
+def words_of(messages: Sequence[Message]) -> dict[str, Words | None]:
+    """The newest of each part of words (by its key) among `messages`; None where it is deleted."""
+    return {
+        message.key: data if isinstance(data := _data(message), Words) else None
+        for message in messages
+        if message.record.topic == topics.WORDS
+    }
+
+
+def contacts_of(messages: Sequence[Message]) -> dict[str, str | None]:
+    """The newest of each sealed contact (by its key) among `messages`; None where it is deleted."""
+    return {
+        message.key: data.sealed if isinstance(data := _data(message), SealedContact) else None
+        for message in messages
+        if message.record.topic == topics.CONTACTS
+    }
+
+
+def _data(message: Message) -> object:
+    return message.event.data if message.event else None
 
 
 def _fold_lifecycle(message: Message, known: dict[str, Opinion], batch: Batch) -> None:
@@ -134,14 +148,20 @@ class Projector:
     async def handle(self, messages: list[Message]) -> None:
         """Load, apply, save, publish. Safe to repeat: alerts keep their numbers, opinions their sequence."""
         touched = {m.key for m in messages if m.record.topic == topics.LIFECYCLE}
-        batch = fold(messages, await self._store.opinions(touched) if touched else {})
-        await self._store.keep_words(batch.words)
-        await self._store.keep_contacts(batch.contacts)
+        known, *_ = await asyncio.gather(
+            self._store.opinions(touched),
+            self._store.keep_words(words_of(messages)),
+            self._store.keep_contacts(contacts_of(messages)),
+        )
+        batch = fold(messages, known)
         numbers, _ = await asyncio.gather(
             self._raise(batch.alerts) if self._live else self._recall(batch.alerts),
             self._tell_residents(batch.milestones),
         )
-        await self._store.save(batch.changed(), numbers, batch.results, batch.told)
+        await asyncio.gather(
+            self._store.save(batch.changed(), numbers, batch.results, batch.told),
+            self._ledger.remember(numbers),
+        )
         await self._store.erase(batch.erased)
         if not self._live:
             return
@@ -166,6 +186,7 @@ class Projector:
             ]
             numbers = await self._ledger.number([o.alert for o in held if not o.numbered], self._moment())
             await self._queue(waiting)
+            await self._ledger.remember(numbers)
             await self._store.show_numbers(numbers)
             await self._tell(numbers)
             await self._store.settle([one.alert for one in held])
@@ -175,8 +196,8 @@ class Projector:
     async def _raise(self, alerts: Sequence[Alert]) -> list[Numbered]:
         """Queue `alerts` for the outside channels and number them: in this order, so that whatever has a
         number was queued, and a rebuild need not ask."""
-        await self._queue(alerts)
-        return await self._ledger.number(alerts, self._moment())
+        stands, _ = await asyncio.gather(self._ledger.whole_stands(alerts), self._queue(alerts))
+        return await self._ledger.number(alerts, self._moment(), stands)
 
     async def _recall(self, alerts: Sequence[Alert]) -> list[Numbered]:
         """The numbers that `alerts` have on record. Held back are those that lack one; and where it was lost

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lianxin_chassis.logs import get_logger
+from lianxin_chassis.long_lived import keep_out_of_collection
 from lianxin_contracts.inbound import Place
 from lianxin_contracts.lifecycle import RoundedPlace
 from lianxin_contracts.registry import Snapshot
@@ -72,3 +73,4 @@ class CityInForce:
             self.current = await asyncio.to_thread(City.of, snapshot, self._fingerprinter)
             log.info("city in force", version=snapshot.version, grids=len(snapshot.grids))
             self._on_switch(self.current)
+            keep_out_of_collection()

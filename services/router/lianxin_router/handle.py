@@ -65,11 +65,12 @@ class CaseHandler:
         city = self._city()
         if city is None:
             raise Outage("no version of the registry is in force", what="registry")
-        held = await self._store.load(event.subject for event in said)
+        desk = Desk(city.index, city.fingerprinter)
+        held = await self._look_up(desk, said)
         for h in held.values():
             if h.stuck is not None:
                 raise Stuck(h.id, h.stuck)
-        desk = await self._set_up(city, said, held)
+        await issues.look_up_placed(desk, self._store, said, held)
         context = city.context(desk)
         for at, event in enumerate(said):
             await self._decide(event, held[event.subject], context, desk)
@@ -95,26 +96,22 @@ class CaseHandler:
         await self._publisher.publish([record for record in records if record.topic == topics.LIFECYCLE])
         await self._store.confirm(waiting)
 
-    async def _set_up(self, city: City, said: Sequence[Event], held: dict[str, Held]) -> Desk:
-        """Look up, at once for the whole batch, what its new opinions need."""
-        desk = Desk(city.index, city.fingerprinter)
-        new = [
-            event
-            for event in said
-            if isinstance(event.data, inbound.Submitted)
-            and cause_bytes(event.id) not in held[event.subject].causes
-        ]
-        prepared = []
-        for at, event in enumerate(new):
-            prepared.append(desk.prepare(first_request(event)))
+    async def _look_up(self, desk: Desk, said: Sequence[Event]) -> dict[str, Held]:
+        """The cases of the whole batch and, at the same time, what its new opinions need. What was said
+        before is looked up as well: that costs less than to wait and see."""
+        deputies: set[str] = set()
+        for at, event in enumerate(said):
+            if isinstance(event.data, inbound.Submitted):
+                deputies |= desk.prepare(first_request(event)).deputies
             if at % BREATHE_EVERY == BREATHE_EVERY - 1:
                 await asyncio.sleep(0)
-        deputies = frozenset[str]().union(*(p.deputies for p in prepared))
-        loads, _ = await asyncio.gather(
-            self._store.loads(deputies), issues.look_up(desk, self._store, said, held)
+        held, loads, _ = await asyncio.gather(
+            self._store.load(event.subject for event in said),
+            self._store.loads(deputies),
+            issues.look_up(desk, self._store),
         )
         desk.know_loads(deputies, loads)
-        return desk
+        return held
 
     async def _decide(self, event: Event, h: Held, context: Context, desk: Desk) -> None:
         cause = cause_bytes(event.id)

@@ -8,6 +8,7 @@ opinion left that belongs to no issue, because nobody is sure of its place yet.
 Erasing an opinion takes all that its text left: the issue that it began stays without.
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -64,16 +65,22 @@ class IssueStore:
     async def find(self, keys: Iterable[str], ids: Iterable[str] = ()) -> list[Issue]:
         """The issues filed under any of the look-up `keys` of the cluster step or named by `ids`, and those
         that they were joined to."""
-        sought, wanted = list(keys), set(ids)
-        if sought:
-            wanted |= {row["issue"] for row in await find_in(self._keys, "_id", sought)}
-        found: dict[str, Issue] = {}
+        named = set(ids)
+        filed, read = await asyncio.gather(self._filed_under(keys), self._read(named))
+        found = {issue.id: issue for issue in read}
+        wanted = (filed - named) | _joined_to(read) - found.keys()
         while wanted:
-            documents = await find_in(self._issues, "_id", sorted(wanted), where={"grid": {"$exists": True}})
-            read = [_unpack(document) for document in documents]
+            read = await self._read(wanted)
             found.update((issue.id, issue) for issue in read)
-            wanted = {issue.into for issue in read if issue.into is not None} - found.keys()
+            wanted = _joined_to(read) - found.keys()
         return list(found.values())
+
+    async def _filed_under(self, keys: Iterable[str]) -> set[str]:
+        return {row["issue"] for row in await find_in(self._keys, "_id", keys)}
+
+    async def _read(self, ids: Iterable[str]) -> list[Issue]:
+        documents = await find_in(self._issues, "_id", sorted(ids), where={"grid": {"$exists": True}})
+        return [_unpack(document) for document in documents]
 
     async def add(self, filed: Sequence[Filed]) -> set[str]:
         """File new issues under their look-up keys. Of what several file under one id or key the first stays:
@@ -87,8 +94,7 @@ class IssueStore:
         taken = [keys[failed["index"]][0] for failed in written["writeErrors"]]
         if not taken:
             return set()
-        holders = {row["issue"] for row in await find_in(self._keys, "_id", taken)}
-        return holders - {one.issue.id for one in filed}
+        return await self._filed_under(taken) - {one.issue.id for one in filed}
 
     async def join(self, pairs: Iterable[tuple[str, str]]) -> None:
         """Each first issue of `pairs` goes on in the second, or in a lower one that was told before."""
@@ -182,6 +188,10 @@ async def write_all(collection: Collection, operations: Sequence[Any]) -> dict[s
             raise
         written = error.details
     return dict(written)
+
+
+def _joined_to(issues: Iterable[Issue]) -> set[str]:
+    return {issue.into for issue in issues if issue.into is not None}
 
 
 def _file(filed: Filed) -> UpdateOne:

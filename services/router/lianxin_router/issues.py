@@ -21,20 +21,28 @@ from lianxin_router.timers import SOURCE, Publishes
 FOLLOW_AT_ONCE = 200
 
 
-async def look_up(desk: Desk, store: CaseStore, said: Sequence[Event], held: Mapping[str, Held]) -> None:
+async def look_up(desk: Desk, store: CaseStore) -> None:
     """Find the issues that the opinions of this batch may join, and those of them that it may make hot."""
-    placed = {event.subject: grid for event in said if (grid := _will_be_placed(event, held))}
-    if placed:
-        for opinion, text in (await store.issues.texts(placed)).items():
-            case = held[opinion].case
-            if case is not None and case.opened is not None:
-                desk.expect(opinion, placed[opinion], text, case.opened)
     keys, own = desk.issues_wanted()
     if keys:
         desk.know_issues(await store.issues.find(keys, own))
     if wanted := desk.openings_wanted():
         for issue, opened in (await store.openings(*wanted)).items():
             desk.know_recent(issue, opened)
+
+
+async def look_up_placed(
+    desk: Desk, store: CaseStore, said: Sequence[Event], held: Mapping[str, Held]
+) -> None:
+    """The same for opinions that staff place in this batch. They are few: all is looked up once more."""
+    placed = {event.subject: grid for event in said if (grid := _will_be_placed(event, held))}
+    if not placed:
+        return
+    for opinion, text in (await store.issues.texts(placed)).items():
+        case = held[opinion].case
+        if case is not None and case.opened is not None:
+            desk.expect(opinion, placed[opinion], text, case.opened)
+    await look_up(desk, store)
 
 
 async def file(desk: Desk, store: CaseStore, held: Sequence[Held]) -> None:
