@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from pymongo.errors import DuplicateKeyError
 
-from lianxin_chassis.database import Collection
+from lianxin_chassis.database import Collection, Document
 from lianxin_chassis.outages import Outage
 
 MARK = "~mark"
@@ -34,6 +34,18 @@ async def marked(collection: Collection) -> str | None:
 async def mark(collection: Collection, state: str) -> None:
     """Set the mark of `collection`."""
     await collection.update_one({"_id": MARK}, {"$set": {"state": state}}, upsert=True)
+
+
+def whole(found: Iterable[Document], collection: str) -> list[Document]:
+    """What was `found` in `collection`, without the mark that was asked for with it, as the last.
+
+    Raises `Lost` unless the mark is among it and says `built`.
+    """
+    documents = list(found)
+    others = [document for document in documents if document["_id"] != MARK]
+    if not any(document["_id"] == MARK and document["state"] == BUILT for document in documents):
+        raise Lost(collection)
+    return others
 
 
 async def mark_new(collection: Collection, **fields: object) -> bool:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from lianxin_chassis.database import Database as Handle
 from lianxin_chassis.database import close_database, open_database
+from lianxin_chassis.marks import Lost
 from lianxin_chassis.settings import Settings
 from lianxin_contracts.deliveries import Delivery, DeliveryStatus, InboxEntry
 from lianxin_contracts.registry import Calendar, City, Deputy, Snapshot
@@ -284,9 +285,15 @@ class TestAfterTheDatabaseWasDropped:
     async def test_what_lacks_an_end_is_gone_on_with_when_it_was_given_one(self, world: World) -> None:
         await self.restored(world, record("failed"))
         assert await world.step("sent") == []
-        await world.deliveries.ended(alert_id("e2", "D1", "mail"), "dead")
+        await world.deliveries.ended(record("dead"), AT)
         await world.reaching.look_at("e2", "D1", world.now)
         assert await world.step("sent") == ["sms/0"]
+
+    async def test_nobody_goes_on_with_what_was_raised_again_since_the_drop(self, world: World) -> None:
+        await world.reaching.clear()
+        await world.raised()
+        with pytest.raises(Lost):
+            await world.worker().look()
 
     async def test_repeats_that_are_on_the_log_count(self, world: World) -> None:
         await self.restored(world, record("sent"), record("sent", "sms", 1), record("sent", "mail", 2))

@@ -189,7 +189,12 @@ def attempt_record(
     due: Due, status: DeliveryStatus, attempt: int, at: datetime, error: str | None = None
 ) -> OutRecord:
     """The record of one step of a delivery by an outside channel."""
-    delivery = Delivery(
+    return delivery_record(step_of(due, status, attempt, error), at)
+
+
+def step_of(due: Due, status: DeliveryStatus, attempt: int, error: str | None = None) -> Delivery:
+    """One step of a delivery by an outside channel, as the log has it."""
+    return Delivery(
         alert=due.alert,
         cause=due.cause,
         opinion=due.opinion,
@@ -203,15 +208,14 @@ def attempt_record(
         about=due.entry.event,
         again=due.again,
     )
-    return delivery_record(delivery, at)
 
 
-def given_up_record(unfinished: Delivery, at: datetime) -> OutRecord:
+def given_up(unfinished: Delivery) -> Delivery:
     """The end of a delivery that is known from its records alone: it can't be gone on with."""
     lost = "the outcome is unknown" if unfinished.status == "attempting" else "no further attempt"
     before = f"{unfinished.error}; " if unfinished.error else ""
     error = f"{before}the database was dropped: {lost}"
-    return delivery_record(replace(unfinished, status="dead", error=error), at)
+    return replace(unfinished, status="dead", error=error)
 
 
 def delivery_record(delivery: Delivery, at: datetime) -> OutRecord:

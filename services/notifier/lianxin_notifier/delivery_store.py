@@ -20,7 +20,7 @@ from pymongo import InsertOne, UpdateOne
 
 from lianxin_chassis.database import Database, Document
 from lianxin_chassis.lookups import find_in
-from lianxin_chassis.marks import Lost, mark, marked
+from lianxin_chassis.marks import BUILT, MARK, Lost, mark, marked, whole
 from lianxin_contracts import ids
 from lianxin_contracts.deliveries import Delivery
 from lianxin_contracts.inbound import Moment
@@ -105,12 +105,15 @@ class DeliveryStore:
         await self.prepare()
 
     async def require(self) -> None:
-        """Raises `Lost` where the collection was dropped."""
-        if await self.state() is None:
+        """Raises `Lost` unless the collection is whole: what is not in it may have been delivered."""
+        if await self.state() != BUILT:
             raise Lost(DELIVERIES)
 
     async def queue(self, dues: Sequence[Due], at: datetime) -> None:
         """Have each of `dues` delivered; one that is known already stays as it is."""
+        if not dues:
+            return
+        await self.require()
         await write_again(
             self._deliveries,
             [
@@ -128,6 +131,7 @@ class DeliveryStore:
         for document in await find_in(self._deliveries, "opinion", opinions):
             one = _made(document)
             made.setdefault((one.cause, one.receiver), []).append(one)
+        await self.require()  # neither dropped meanwhile, nor still incomplete when it was read
         return made
 
     async def known(self, alerts: Sequence[str]) -> set[str]:
@@ -164,7 +168,9 @@ class DeliveryStore:
             ],
             ordered=False,
         )
-        found = await find_in(self._deliveries, "_id", [one["_id"] for one in candidates])
+        ids_ = [one["_id"] for one in candidates]
+        # What was queued since a drop may have been delivered before it: only the log knows.
+        found = whole(await find_in(self._deliveries, "_id", ids_, last=[MARK]), DELIVERIES)
         return [_claimed(document) for document in found if document.get("claim") == token]
 
     async def begin(self, claimed: Claimed, now: datetime, lease_s: float) -> Claimed | None:
@@ -234,9 +240,10 @@ class DeliveryStore:
         )
 
     async def forgotten(self, alert: str) -> bool:
-        """Whether nobody will go on with this delivery: it was dropped, and at most its record is back."""
-        found = await self._deliveries.find_one({"_id": alert}, {"restored": 1})
-        return found is None or found.get("restored", False) is True
+        """Whether nobody will go on with this delivery, nor has ended it: it was dropped, and at most a
+        record is back that is no end."""
+        found = await self._deliveries.find_one({"_id": alert}, {"restored": 1, "last_record": 1})
+        return found is None or (found.get("restored") is True and found["last_record"] in UNFINISHED)
 
     async def recorded(self, claimed: Claimed) -> None:
         """The result is on the log: the delivery rests, until `retry_at` or for good."""
@@ -249,14 +256,15 @@ class DeliveryStore:
 
     async def restore(self, records: Sequence[tuple[Delivery, datetime]], end_at: datetime) -> None:
         """Take over what `alerts.deliveries` says was done: each alert found there counts as sent. What is
-        here already from other sources stays as it is. One whose records lack an end is due for one at
-        `end_at`: by then no attempt that was in hand when the database went is still being made."""
+        here already from other sources stays as it is, and so does the end of an attempt whose beginning
+        comes after it. One whose records lack an end is due for one at `end_at`: by then no attempt that was
+        in hand when the database went is still being made."""
         newest = {delivery.alert: (delivery, at) for delivery, at in records}
         await write_again(
             self._deliveries,
             [
                 UpdateOne(
-                    {"_id": alert, "restored": True},
+                    {"_id": alert, "restored": True} | _not_after_its_end(delivery),
                     {
                         "$set": {
                             "status": delivery.status if delivery.status in ("dead", "skipped") else "sent",
@@ -310,16 +318,21 @@ class DeliveryStore:
         documents = await found.sort([("due_at", 1)]).limit(limit).to_list(limit)
         return [msgspec.convert(document["record"], Delivery) for document in documents]
 
-    async def ended(self, alert: str, status: Status) -> None:
-        """A restored delivery has its end on the log."""
-        await self._deliveries.update_one(
-            {"_id": alert, "restored": True},
-            {"$set": {"status": status, "last_record": status}, "$unset": NOT_DUE},
-        )
+    async def ended(self, end: Delivery, at: datetime) -> None:
+        """A delivery that was dropped has its end on the log, since `at`. Its beginning may be restored
+        later: whoever reads the log may not come as far as this end."""
+        await self.restore([(end, at)], at)
 
     async def _change(self, claimed: Claimed, values: Document) -> Claimed | None:
         done = await self._joint.change(claimed.due.alert, claimed.version, {"$set": values})
         return replace(claimed, version=claimed.version + 1) if done else None
+
+
+def _not_after_its_end(delivery: Delivery) -> Document:
+    """The condition that keeps an attempt's beginning from undoing its end."""
+    if delivery.status not in UNFINISHED:
+        return {}
+    return {"$or": [{"last_record": {"$in": [None, *UNFINISHED]}}, {"attempt": {"$lt": delivery.attempt}}]}
 
 
 def _fields(due: Due) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pymongo import DeleteOne, InsertOne, UpdateOne
 
 from lianxin_chassis.database import Database, Document
 from lianxin_chassis.lookups import find_in
-from lianxin_chassis.marks import mark, marked
+from lianxin_chassis.marks import MARK, mark, marked, whole
 from lianxin_contracts import ids
 from lianxin_notifier.choosing import Held
 from lianxin_notifier.documents import write_again
@@ -40,7 +40,7 @@ class Later(Struct, frozen=True):
 
 
 class ReachingStore:
-    """Raises PyMongo's errors."""
+    """Raises PyMongo's errors, and `Lost` where the collection was dropped."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -94,7 +94,9 @@ class ReachingStore:
             ],
             ordered=False,
         )
-        found = await find_in(self._reaching, "_id", [one["_id"] for one in candidates])
+        ids_ = [one["_id"] for one in candidates]
+        # What was put here since a drop may have been done with before it.
+        found = whole(await find_in(self._reaching, "_id", ids_, last=[MARK]), REACHING)
         return [_looked(document) for document in found if document.get("claim") == token]
 
     async def settle(self, done: Sequence[Looked], later: Sequence[Later]) -> None:

@@ -17,8 +17,9 @@ from pymongo.errors import DuplicateKeyError
 from lianxin_chassis.consumer import Consumer
 from lianxin_chassis.database import Database
 from lianxin_chassis.generations import Generations, committed, group_name, run_rebuild
-from lianxin_chassis.logs import get_logger
+from lianxin_chassis.logs import fault, get_logger
 from lianxin_chassis.marks import BUILDING, BUILT
+from lianxin_chassis.outages import Outage, outage
 from lianxin_chassis.parking import ParkingLot
 from lianxin_chassis.patience import patiently
 from lianxin_chassis.publisher import Publisher
@@ -187,8 +188,15 @@ class Rebuild:
                 outside.append((delivery, message.event.recordedtime))
             elif delivery.number is not None and delivery.entry is not None:
                 inbox.append(_numbered(delivery, delivery.number, message.event.recordedtime))
-        await self._ledger.restore(inbox)
-        await self._deliveries.restore(outside, datetime.now(UTC) + timedelta(seconds=self._end_after_s))
+        try:
+            await self._ledger.restore(inbox)
+            await self._deliveries.restore(outside, datetime.now(UTC) + timedelta(seconds=self._end_after_s))
+        except Exception as error:
+            if outage(error) is not None:
+                raise
+            # A record that is put aside would count as never sent, and its alert would be sent again.
+            log.error("records of alerts can't be restored", error=fault(error))
+            raise Outage("records of alerts can't be restored", what="restoration") from error
         self._handled += len(messages)
 
     async def _reach_the_end(

@@ -20,7 +20,8 @@ from lianxin_chassis.logs import get_logger
 from lianxin_chassis.metric_names import OUTAGES
 from lianxin_chassis.outages import Outage, outage
 from lianxin_chassis.patience import patiently
-from lianxin_notifier.alerts import RESIDENT, Due, Outside, attempt_record
+from lianxin_contracts.deliveries import DeliveryStatus
+from lianxin_notifier.alerts import RESIDENT, Due, Outside, attempt_record, step_of
 from lianxin_notifier.delivery_store import Claimed, DeliveryStore, Status
 from lianxin_notifier.metric_names import DELIVERIES, REPEATED, RESTING
 from lianxin_notifier.projector import Publishes
@@ -307,7 +308,8 @@ class Sender:
         if status == "failed":
             status, error = "dead", f"{error}; the database was dropped before the next attempt"
         await self._publish(replace(claimed, status=status, error=error))
-        await patiently(lambda: self._store.ended(claimed.due.alert, status))
+        end = step_of(claimed.due, _recorded(status), claimed.due.attempt, error)
+        await patiently(lambda: self._store.ended(end, self._now()))
         await self._go_on(claimed.due)
 
     async def _go_on(self, due: Due) -> None:
@@ -322,14 +324,17 @@ class Sender:
         await patiently(lambda: self._store.recorded(done))
 
     async def _publish(self, done: Claimed) -> None:
-        status = done.status
-        if status == "queued":
-            raise ValueError("a delivery that was never attempted has no result")
-        record = attempt_record(done.due, status, done.due.attempt, self._now(), done.error)
+        record = attempt_record(done.due, _recorded(done.status), done.due.attempt, self._now(), done.error)
         await patiently(lambda: self._publisher.publish([record]))
         DELIVERIES.labels(self._kind, done.status).inc()
         if done.status == "dead":
             log.warning("an alert is given up", alert=done.due.alert, channel=self._kind, reason=done.error)
+
+
+def _recorded(status: Status) -> DeliveryStatus:
+    if status == "queued":
+        raise ValueError("a delivery that was never attempted has no result")
+    return status
 
 
 def claim_size(taken: int, within_s: float, least: int) -> int:

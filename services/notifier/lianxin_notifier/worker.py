@@ -26,7 +26,7 @@ from lianxin_chassis.registry import RegistryFollower
 from lianxin_chassis.wholeness import until_replaced
 from lianxin_contracts.deliveries import Delivery
 from lianxin_contracts.registry import Snapshot
-from lianxin_notifier.alerts import given_up_record
+from lianxin_notifier.alerts import delivery_record, given_up
 from lianxin_notifier.channels import senders_of, vapid_of
 from lianxin_notifier.choosing import Repeats
 from lianxin_notifier.delivery_store import DeliveryStore
@@ -280,9 +280,10 @@ async def _end_what_was_lost(parts: Parts) -> None:
 
 async def _give_up(parts: Parts, lost: Sequence[Delivery]) -> None:
     at = datetime.now(UTC)
-    await patiently(lambda: parts.publisher.publish([given_up_record(delivery, at) for delivery in lost]))
-    for delivery in lost:
-        await patiently(partial(parts.deliveries.ended, delivery.alert, "dead"))
+    ends = [given_up(delivery) for delivery in lost]
+    await patiently(lambda: parts.publisher.publish([delivery_record(end, at) for end in ends]))
+    for delivery in ends:
+        await patiently(partial(parts.deliveries.ended, delivery, at))
         await patiently(partial(parts.reaching.look_at, delivery.cause, delivery.receiver, at))
         DELIVERIES.labels(delivery.channel, "dead").inc()
 

@@ -109,7 +109,7 @@ class Dropped(Queue):
     async def forgotten(self, alert: str) -> bool:
         return True
 
-    async def ended(self, alert: str, status: str) -> None: ...
+    async def ended(self, end: Delivery, at: datetime) -> None: ...
 
 
 class TakenOver(Queue):
