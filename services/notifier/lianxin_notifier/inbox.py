@@ -321,13 +321,15 @@ _ASSIGNED_BY_A_PERSON = frozenset({"triage", "transfer"})
 
 
 class CommandResult(Struct, frozen=True, kw_only=True):
-    """What became of one command. A refusal is final; an application may still be followed by one."""
+    """What became of one command. A refusal is final; an application may still be followed by one. `sequence`
+    is the one of the event that tells it."""
 
     command: str
     opinion: str
     status: Literal["applied", "refused"]
     type: str
     recorded: Moment
+    sequence: int = 0
     code: str | None = None
     actor: str | None = None
 
@@ -351,6 +353,7 @@ def command_result(before: Opinion, event: Event) -> CommandResult | None:
             status="refused",
             type=data.type,
             recorded=event.recordedtime,
+            sequence=event.sequence or 0,
             code=data.code,
         )
     if event.type not in _COMMANDED and not _placed_by_a_person(before, data):
@@ -362,6 +365,7 @@ def command_result(before: Opinion, event: Event) -> CommandResult | None:
         status="applied",
         type=event.type,
         recorded=event.recordedtime,
+        sequence=event.sequence or 0,
         actor=actor.id if actor else None,
     )
 

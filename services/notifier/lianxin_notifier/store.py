@@ -296,11 +296,15 @@ class ProjectionStore:
         return None if found is None else str(found["sealed"])
 
     async def command(self, id_: str) -> CommandResult | None:
-        """What became of a command; None while nothing is known."""
+        """What became of a command; None until its opinion shows it: `save` writes the opinion last, and who
+        is told and looks must not find the case of before."""
         found = await self._commands.find_one({"_id": id_})
         if found is None:
             await self._require("commands")
-        return None if found is None else msgspec.convert({**found, "command": id_}, CommandResult)
+            return None
+        result = msgspec.convert({**found, "command": id_}, CommandResult)
+        shows = {"_id": result.opinion, "sequence": {"$gte": result.sequence}}
+        return result if await self._opinions.find_one(shows, {"_id": 1}) else None
 
 
 def _builtins(value: Struct) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What the inboxes' store promises, on both clients."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
@@ -90,12 +91,32 @@ class TestProjection:
         refused = CommandResult(
             command="c", opinion="o", status="refused", type="case.accept", recorded=AT, code="no"
         )
+        await store.save([(Opinion(id="o"), Opinion(id="o", sequence=1))], [], [])
         for results in ([applied], [refused], [applied]):
             await store.save([], [], results)
         found = await store.command("c")
         assert found is not None
         assert (found.status, found.code) == ("refused", "no")
         assert await store.command("other") is None
+
+    async def test_a_command_is_told_as_applied_once_its_case_shows_it(
+        self, store: ProjectionStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        told = CommandResult(
+            command="c", opinion="o", status="applied", type="opinion.accepted", recorded=AT, sequence=3
+        )
+        before, after = Opinion(id="o", sequence=2, stage="assigned"), Opinion(id="o", sequence=3)
+        await store.save([(Opinion(id="o"), before)], [], [])
+        save_opinions, meanwhile = ProjectionStore._save_opinions, []
+
+        async def looked_at(self: ProjectionStore, changed: Sequence[tuple[Opinion, Opinion]]) -> None:
+            meanwhile.append(await self.command("c"))
+            await save_opinions(self, changed)
+
+        monkeypatch.setattr(ProjectionStore, "_save_opinions", looked_at)
+        await store.save([(before, after)], [], [told])
+        assert meanwhile == [None]
+        assert await store.command("c") == told
 
     async def test_erasing_deletes_the_words_and_contacts_of_that_opinion_alone(
         self, store: ProjectionStore

@@ -38,6 +38,7 @@ from lianxin_notifier.rights import Caller, city_of
 from lianxin_notifier.routes_actions import give, require_seat, require_seat_if_known
 from lianxin_notifier.routes_cases import revealed_contact
 from lianxin_notifier.signins import Signed
+from lianxin_notifier.store import ProjectionStore
 
 log = get_logger(__name__)
 
@@ -75,6 +76,8 @@ def case_page_routes(notifier: Notifier) -> APIRouter:
         signed = await visitor(notifier, request)
         case = uuid_of(str(request.path_params["case"]), "case")
         store = await notifier.live.get()
+        # Before the case: what is told as applied, the case that is read after it shows.
+        sent = await _sent(store, request)
         opinion = (await store.opinions([case])).get(case)
         if opinion is None:
             raise ProblemError(404, "case_unknown", "There is no such case")
@@ -86,7 +89,7 @@ def case_page_routes(notifier: Notifier) -> APIRouter:
         city, look, now = city_of(notifier.registry), look_of(request), datetime.now(UTC)
         said = words.get(OPINION_PART)
         await _note_seen(notifier, signed, opinion, file)
-        answer, contact = await _outcome(notifier, request, signed, case, look.language)
+        answer, contact = await _outcome(notifier, sent, signed, case, look.language)
         today = local_time(now, city).date()
         # What was erased names photos still, that are gone.
         links = notifier.photos
@@ -161,15 +164,26 @@ def told(result: CommandResult | None, language: Language) -> dict[str, str]:
     return {"status": "refused", "text": known(f"refused.{code}", language, otherwise), "code": code}
 
 
-async def _outcome(
-    notifier: Notifier, request: Request, signed: Signed, case: str, language: Language
-) -> tuple[dict[str, str] | None, Contact | None]:
-    """What became of the command that the address names, and the contact where it revealed one."""
+async def _sent(store: ProjectionStore, request: Request) -> tuple[str, CommandResult | None] | None:
+    """The command that the address names, and what became of it."""
     named = request.query_params.get("command")
     if not named:
-        return None, None
+        return None
     command = uuid_of(named, "command")
-    result = await (await notifier.live.get()).command(command)
+    return command, await store.command(command)
+
+
+async def _outcome(
+    notifier: Notifier,
+    sent: tuple[str, CommandResult | None] | None,
+    signed: Signed,
+    case: str,
+    language: Language,
+) -> tuple[dict[str, str] | None, Contact | None]:
+    """What became of the command that was `sent`, in words, and the contact where it revealed one."""
+    if sent is None:
+        return None, None
+    command, result = sent
     if result is not None and result.opinion != case:
         return None, None
     answer = told(result, language)
