@@ -174,6 +174,18 @@ async def test_an_issue_that_began_while_the_next_generation_was_built_is_found_
     assert await other.issues_are_whole()
 
 
+async def test_nothing_is_read_again_where_nothing_was_said_before_the_first_generation(
+    db: drivers.Database, log: Log, handler: CaseHandler
+) -> None:
+    await db.client.drop_database(db.name)
+    first, _ = await built(db, log, 1)
+    assert await first.issues_are_whole()
+    await handler.handle([message(submitted(ids.fresh()))])
+    await db.client.drop_database(db.name)
+    again, _ = await built(db, log, 1)
+    assert not await again.issues_are_whole(), "somebody may not have noticed the drop yet"
+
+
 async def test_an_issue_whose_first_case_was_moved_to_another_grid_is_filed_where_it_began(
     handler: CaseHandler, db: drivers.Database, log: Log
 ) -> None:

@@ -1,5 +1,6 @@
 """A batch on a real database, as the desk routes it: each opinion by its own body, into its issue."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -13,7 +14,8 @@ from lianxin_router import issues
 from lianxin_router.desk import Desk
 from lianxin_router.fold import Fold
 from lianxin_router.handle import CaseHandler
-from lianxin_router.issue_store import Issue
+from lianxin_router.issue_store import Filed, Found
+from lianxin_router.routing import cluster
 from lianxin_router.store import CaseStore, ConcurrentWrite
 from tests.router.recorded import Log, Reader
 from tests.router.said import event, message, now, submitted
@@ -25,6 +27,8 @@ LONG = (
     "希望有关部门尽快派人来修理，谢谢。我们已经打过两次电话，一直没有人来看过。"
 )
 NEAR = LONG.replace("三个星期", "快一个月")
+# Of another matter, although half of the words and some of the look-up keys are the same.
+RELATED = LONG[:60] + "电梯停水噪音绿化树木垃圾分类停车车位占道经营施工夜间油烟污水井盖积水供暖物业费公交站台"
 
 
 @pytest.fixture
@@ -67,12 +71,20 @@ async def issue_of(store: CaseStore, *opinions: str) -> list[str | None]:
     return [case.issue for o in opinions if (case := held[o].case) is not None]
 
 
+def keys_of(text: str) -> tuple[str, ...]:
+    """Under which an issue of this text is filed."""
+    assert CITY.fingerprinter is not None
+    found = CITY.fingerprinter.of(None, text)
+    assert found is not None
+    return cluster.keys(GRID, found, now())[0]
+
+
 async def blind(handler: CaseHandler, store: CaseStore, monkeypatch: pytest.MonkeyPatch, said: Event) -> None:
     """Handle `said` as a router does that looked for issues before another one filed its own."""
 
-    async def nothing(*args: object) -> list[Issue]:
+    async def nothing(*args: object) -> Found:
         monkeypatch.undo()
-        return []
+        return Found([], {})
 
     monkeypatch.setattr(store.issues, "find", nothing)
     await say(handler, said)
@@ -113,6 +125,30 @@ async def test_two_issues_that_missed_each_other_are_brought_together_by_an_opin
     assert asked, "those in the one that ends"
     await say(handler, *asked)
     assert len(set(await issue_of(store, one.subject, other.subject, later.subject))) == 1
+
+
+async def test_a_new_issue_is_filed_under_the_keys_that_others_left_without_looking_at_those_again(
+    handler: CaseHandler, store: CaseStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = {text: set(keys_of(text)) for text in (LONG, RELATED)}
+    assert keys[LONG] & keys[RELATED], "some are the same"
+    filed: list[Filed] = []
+    add = store.issues.add
+
+    async def noted(new: Sequence[Filed]) -> set[str]:
+        filed.extend(new)
+        return await add(new)
+
+    monkeypatch.setattr(store.issues, "add", noted)
+    one, other = submitted(ids.fresh(), LONG), submitted(ids.fresh(), RELATED)
+    await say(handler, one)
+    await say(handler, other)
+    assert len(set(await issue_of(store, one.subject, other.subject))) == 2
+    assert [set(one.keys) for one in filed] == [keys[LONG], keys[RELATED] - keys[LONG]]
+    found = await store.issues.find(keys[LONG] | keys[RELATED])
+    assert found.taken == dict.fromkeys(keys[RELATED], filed[1].issue.id) | dict.fromkeys(
+        keys[LONG], filed[0].issue.id
+    )
 
 
 async def test_a_long_issue_is_moved_a_part_with_each_opinion(

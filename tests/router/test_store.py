@@ -174,17 +174,17 @@ async def test_of_routers_that_file_the_same_issue_at_once_all_find_the_same(sto
     filed = Filed(issue, ["k1", "k2"], "o1")
     assert await asyncio.gather(*(store.issues.add([filed]) for _ in range(5))) == [set()] * 5
     assert await store.issues.add([Filed(Issue("i2", GRID, (9,), 1), ["k2", "k3"], "o2")]) == {"i1"}
-    assert await store.issues.find(["k1", "k2", "nothing"]) == [issue]
-    assert {found.id for found in await store.issues.find(["k1", "k3"])} == {"i1", "i2"}
-    assert await store.issues.find([], ["i2", "i3"]) == [Issue("i2", GRID, (9,), 1)]
-    assert await store.issues.find([]) == []
+    assert await store.issues.find(["k1", "k2", "nothing"]) == ([issue], {"k1": "i1", "k2": "i1"})
+    assert {found.id for found in (await store.issues.find(["k1", "k3"])).issues} == {"i1", "i2"}
+    assert (await store.issues.find([], ["i2", "i3"])).issues == [Issue("i2", GRID, (9,), 1)]
+    assert (await store.issues.find([])).issues == []
 
 
 async def test_an_issue_that_was_joined_to_another_is_found_with_it(store: CaseStore) -> None:
     three = [Filed(Issue(f"i{n}", GRID, (n,), 1), [f"k{n}"], f"o{n}") for n in (1, 2, 3)]
     await store.issues.add(three)
     await store.issues.join([("i3", "i2"), ("i2", "i1")])
-    found = {issue.id: issue.into for issue in await store.issues.find(["k3"])}
+    found = {issue.id: issue.into for issue in (await store.issues.find(["k3"])).issues}
     assert found == {"i3": "i2", "i2": "i1", "i1": None}
 
 
@@ -205,7 +205,8 @@ async def test_what_is_told_of_issues_comes_to_the_same_in_any_order(
         await issues.add(filed)
         for fact in order[2:]:
             await issues.fold([fact])
-        seen.append(sorted(await issues.find([], ["i1", "i2", "i3"]), key=lambda i: i.id))
+        found = (await issues.find([], ["i1", "i2", "i3"])).issues
+        seen.append(sorted(found, key=lambda i: i.id))
     assert all(one == seen[0] for one in seen)
     assert [issue.into for issue in seen[0]] == [None, None, "i1"]
     assert seen[0][0].surged_by == "d"

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from lianxin_router.domain.case import Case
 from lianxin_router.domain.ports import Routed, RouteRequest
-from lianxin_router.issue_store import Filed, Issue
+from lianxin_router.issue_store import Filed, Found, Issue
 from lianxin_router.routing import cluster
 from lianxin_router.routing.city import CityIndex
 from lianxin_router.routing.cluster import Fingerprinter, Fingerprints
@@ -37,6 +37,7 @@ class Desk:
         self._wanted: list[tuple[str, Fingerprints, datetime]] = []
         self._keys: set[str] = set()
         self._issues: dict[str, dict[str, Issue]] = {}  # by grid, then id
+        self._taken: set[str] = set()  # keys
         self._filed: dict[str, Filed] = {}
         self._recent: dict[str, list[datetime]] = {}
         self.moved: dict[str, str] = {}
@@ -72,6 +73,11 @@ class Desk:
         """(keys, ids) under which to look for issues that opinions of this batch may join."""
         return self._keys, {cluster.new_issue(grid, text, at).id for grid, text, at in self._wanted}
 
+    def know_found(self, found: Found) -> None:
+        """What was found for this batch: issues that its opinions may join, and what keys are taken."""
+        self.know_issues(found.issues)
+        self._taken.update(found.taken)
+
     def know_issues(self, issues: Iterable[Issue]) -> None:
         """Issues that opinions of this batch may join."""
         for issue in issues:
@@ -100,8 +106,12 @@ class Desk:
 
     @property
     def new_issues(self) -> list[Filed]:
-        """Issues that began with this batch, with the keys to file them under."""
-        return list(self._filed.values())
+        """Issues that began with this batch, with the keys to file them under. Those that were seen to be
+        taken are left out: whose they are was compared before."""
+        return [
+            filed._replace(keys=[key for key in filed.keys if key not in self._taken])
+            for filed in self._filed.values()
+        ]
 
     def meet(self, rivals: Iterable[Issue]) -> None:
         """Issues that another router filed meanwhile under keys of this batch: what is the same is joined."""

@@ -27,6 +27,8 @@ from lianxin_router.store import CaseStore, ConcurrentWrite, Held, cause_bytes
 log = get_logger(__name__)
 
 BATCH = 1_000
+# So many records, and what is decided meanwhile goes on.
+BREATHE_EVERY = 10
 START_S = 20.0
 
 Progress = Callable[[int, int], None]
@@ -151,6 +153,8 @@ class Fold:
         # Words that came meanwhile may have been read before their case was there: they are read again.
         await self._store.note_positions(topics.WORDS, written)
         await self._store.finish()
+        if self._store.generation == 1 and not any(written.values()):
+            await self._store.say_issues_are_whole()  # nobody can have filed any before
 
     async def missing_issues(self) -> None:
         """File what routers on an earlier generation have filed there since this one was filled. To be called
@@ -161,14 +165,18 @@ class Fold:
             await self._store.say_issues_are_whole()
 
     async def _apply(self, records: Sequence[Record]) -> None:
-        read = [(_key(record), _decoded(record), record) for record in records]
+        read = []
+        for at, record in enumerate(records):
+            read.append((_key(record), _decoded(record), record))
+            await _breathe(at)
         while True:
             held = await self._store.load(key for key, _, _ in read)
-            for key, event, record in read:
+            for at, (key, event, record) in enumerate(read):
                 if event is not None:
                     fold_one(held[key], event)
                 else:
                     _unreadable(held[key], record)
+                await _breathe(at)
             try:
                 await self._store.save(list(held.values()))
             except ConcurrentWrite:  # another router folds, or decides, the same cases: one of us was first
@@ -187,7 +195,8 @@ class Fold:
         held = await self._store.load(w.opinion for w in said)
         new: list[Filed] = []
         unplaced: dict[str, Fingerprints] = {}
-        for w in said:
+        for at, w in enumerate(said):
+            await _breathe(at)
             case = held[w.opinion].case
             text = self._fingerprinter.of(w.title, w.text)
             if text is None or case is None or case.opened is None or case.erased:
@@ -203,6 +212,11 @@ class Fold:
                     new.append(Filed(issue, filing, w.opinion))
         await self._store.issues.add(new)
         await self._store.issues.keep_texts(unplaced)
+
+
+async def _breathe(at: int) -> None:
+    if at % BREATHE_EVERY == BREATHE_EVERY - 1:
+        await asyncio.sleep(0)
 
 
 def _key(record: Record) -> str:

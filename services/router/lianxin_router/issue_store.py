@@ -51,6 +51,13 @@ class Filed(NamedTuple):
     opinion: str
 
 
+class Found(NamedTuple):
+    """Issues, and which of the keys that were asked for are taken: the issue's id of each."""
+
+    issues: list[Issue]
+    taken: Mapping[str, str]
+
+
 class IssueStore:
     """The issues of one generation. Every method raises PyMongo's errors where the database is away."""
 
@@ -62,21 +69,21 @@ class IssueStore:
         """Create the indexes; repeating it changes nothing."""
         await self._issues.create_index([("first", 1)], name="first", sparse=True)
 
-    async def find(self, keys: Iterable[str], ids: Iterable[str] = ()) -> list[Issue]:
+    async def find(self, keys: Iterable[str], ids: Iterable[str] = ()) -> Found:
         """The issues filed under any of the look-up `keys` of the cluster step or named by `ids`, and those
         that they were joined to."""
         named = set(ids)
-        filed, read = await asyncio.gather(self._filed_under(keys), self._read(named))
+        taken, read = await asyncio.gather(self._filed_under(keys), self._read(named))
         found = {issue.id: issue for issue in read}
-        wanted = (filed - named) | _joined_to(read) - found.keys()
+        wanted = (set(taken.values()) - named) | _joined_to(read) - found.keys()
         while wanted:
             read = await self._read(wanted)
             found.update((issue.id, issue) for issue in read)
             wanted = _joined_to(read) - found.keys()
-        return list(found.values())
+        return Found(list(found.values()), taken)
 
-    async def _filed_under(self, keys: Iterable[str]) -> set[str]:
-        return {row["issue"] for row in await find_in(self._keys, "_id", keys)}
+    async def _filed_under(self, keys: Iterable[str]) -> dict[str, str]:
+        return {row["_id"]: row["issue"] for row in await find_in(self._keys, "_id", keys)}
 
     async def _read(self, ids: Iterable[str]) -> list[Issue]:
         documents = await find_in(self._issues, "_id", sorted(ids), where={"grid": {"$exists": True}})
@@ -90,11 +97,13 @@ class IssueStore:
             return set()
         await write_all(self._issues, [_file(one) for one in filed])
         keys = [(key, one.issue.id) for one in filed for key in one.keys]
+        if not keys:
+            return set()
         written = await write_all(self._keys, [InsertOne({"_id": key, "issue": id_}) for key, id_ in keys])
         taken = [keys[failed["index"]][0] for failed in written["writeErrors"]]
         if not taken:
             return set()
-        return await self._filed_under(taken) - {one.issue.id for one in filed}
+        return set((await self._filed_under(taken)).values()) - {one.issue.id for one in filed}
 
     async def join(self, pairs: Iterable[tuple[str, str]]) -> None:
         """Each first issue of `pairs` goes on in the second, or in a lower one that was told before."""

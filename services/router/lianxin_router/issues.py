@@ -25,7 +25,7 @@ async def look_up(desk: Desk, store: CaseStore) -> None:
     """Find the issues that the opinions of this batch may join, and those of them that it may make hot."""
     keys, own = desk.issues_wanted()
     if keys:
-        desk.know_issues(await store.issues.find(keys, own))
+        desk.know_found(await store.issues.find(keys, own))
     if wanted := desk.openings_wanted():
         for issue, opened in (await store.openings(*wanted)).items():
             desk.know_recent(issue, opened)
@@ -50,7 +50,7 @@ async def file(desk: Desk, store: CaseStore, held: Sequence[Held]) -> None:
     again. Raises `ConcurrentWrite` where another router said first that an issue is hot."""
     rivals = await store.issues.add(desk.new_issues)
     if rivals:
-        desk.meet(await store.issues.find((), rivals))
+        desk.meet((await store.issues.find((), rivals)).issues)
     await store.issues.join(desk.same)
     await store.issues.keep_texts(desk.unplaced)
     for issue, (at, opinion) in desk.surges.items():
