@@ -29,6 +29,7 @@ from tests.notifier.conftest import DATABASE, QUICK
 from tests.notifier.lifecycles import SUBMITTED, History, assigned, deputy, now
 from tests.notifier.running import Running
 from tests.notifier.small_city import RECORDS
+from tests.notifier.supervised import Supervised
 from tests.notifier.topics import deliveries, write
 from tests.notifier.waiting import eventually
 from tests.support.brokers import Broker
@@ -199,11 +200,11 @@ def post_office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmtpServer
     server.kill()
 
 
-def test_a_digest_is_mailed_once_by_two_workers_and_recorded_without_a_case(
+def test_a_digest_is_mailed_once_and_what_it_told_of_is_not_mailed_after_the_database_was_dropped(
     alone: None, city_broker: Broker, database: Database, post_office: SmtpServer, tmp_path: Path
 ) -> None:
     with MongoClient[dict[str, Any]](database.url) as client:
-        wishes = {"digest": {"at": "00:00", "or_when": 2}}
+        wishes: dict[str, Any] = {"digest": {"at": "00:00", "or_when": 2}}
         client[DATABASE]["preferences"].replace_one({"_id": "M6"}, wishes, upsert=True)
     env = {
         "smtp_host": post_office.host,
@@ -215,19 +216,29 @@ def test_a_digest_is_mailed_once_by_two_workers_and_recorded_without_a_case(
         Running("worker", tmp_path, city_broker, database.url, DATABASE, **env).start() for _ in range(2)
     ]
     try:
-        for _ in range(3):
+        for _ in range(wishes["digest"]["or_when"]):
             write(city_broker.bootstrap, History().steps(SUBMITTED, assigned("M6")))
         told = eventually(lambda: [d for d in notices(city_broker) if d.status == "sent"])
         assert [(d.receiver, d.opinion, d.cause, d.channel) for d in told] == [("M6", "", "", "mail")]
-        (mail,) = [m for m in post_office.messages() if m["to"] == ["m6@deputies.test"]]
+        (mail,) = mails_to_m6(post_office)
         assert mail["subject"].startswith("【连心】待办汇总：共 ")
         assert "https://lianxin.test/signin/" in mail["body"]
         assert mail["message_id"] == told[0].message_id
     finally:
         for worker in workers:
             worker.stop()
-        with MongoClient[dict[str, Any]](database.url) as client:
-            client[DATABASE]["preferences"].delete_one({"_id": "M6"})
+    with MongoClient[dict[str, Any]](database.url) as client:
+        client.drop_database(DATABASE)  # and with it what M6 had wished
+    with Supervised(Running("worker", tmp_path, city_broker, database.url, DATABASE, **env)) as again:
+        again.ready()
+        after = History()
+        write(city_broker.bootstrap, after.steps(SUBMITTED, assigned("M6")))
+        mails = eventually(lambda: found if len(found := mails_to_m6(post_office)) > 1 else None)
+    assert [after.opinion in m["body"] for m in mails] == [False, True], "none of which the digest had told"
+
+
+def mails_to_m6(post_office: SmtpServer) -> list[dict[str, Any]]:
+    return [m for m in post_office.messages() if m["to"] == ["m6@deputies.test"]]
 
 
 def notices(broker: Broker) -> list[Delivery]:

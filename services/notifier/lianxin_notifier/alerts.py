@@ -21,6 +21,8 @@ OUTSIDE: tuple[Outside, ...] = (
     "mail", "webhook", "push", "wecom", "wecom_app", "dingtalk", "feishu", "sms",
 )  # fmt: skip
 INBOX = "inbox"
+# What a message that tells of all that waits is about.
+DIGEST = "notice.digest"
 _OUTSIDE: dict[str, Outside] = {kind: kind for kind in OUTSIDE}
 
 

@@ -24,7 +24,7 @@ from lianxin_chassis.marks import BUILT, MARK, Lost, mark, marked, whole
 from lianxin_contracts import ids
 from lianxin_contracts.deliveries import Delivery
 from lianxin_contracts.inbound import Moment
-from lianxin_notifier.alerts import OUTSIDE, Due, Outside
+from lianxin_notifier.alerts import DIGEST, OUTSIDE, Due, Outside
 from lianxin_notifier.documents import write_again
 from lianxin_notifier.joint_writes import JointWrites
 
@@ -133,6 +133,18 @@ class DeliveryStore:
             made.setdefault((one.cause, one.receiver), []).append(one)
         await self.require()  # neither dropped meanwhile, nor still incomplete when it was read
         return made
+
+    async def digests_since(self, since: datetime) -> dict[str, datetime]:
+        """Up to when digests that were sent since `since` (UTC) have told their receivers of their cases. To
+        be asked seldom: it looks at everything that was sent since."""
+        sent = self._deliveries.find({"status": "sent", "raised": {"$gte": since}, "opinion": ""})
+        told: dict[str, datetime] = {}
+        async for document in sent:
+            if _about(document) == DIGEST and _made(document).status == "sent":
+                until: datetime = document.get("began") or document["raised"]
+                told[document["receiver"]] = max(until, told.get(document["receiver"], until))
+        await self.require()
+        return told
 
     async def known(self, alerts: Sequence[str]) -> set[str]:
         """Those of `alerts` (ids) that there is any state of."""
@@ -260,6 +272,9 @@ class DeliveryStore:
         comes after it. One whose records lack an end is due for one at `end_at`: by then no attempt that was
         in hand when the database went is still being made."""
         newest = {delivery.alert: (delivery, at) for delivery, at in records}
+        began: dict[str, datetime] = {}
+        for delivery, at in records:
+            began[delivery.alert] = min(at, began.get(delivery.alert, at))
         await write_again(
             self._deliveries,
             [
@@ -281,6 +296,7 @@ class DeliveryStore:
                         }
                         | ({"queue": RESTORED, "due_at": end_at} if delivery.status in UNFINISHED else {}),
                         "$unset": {} if delivery.status in UNFINISHED else NOT_DUE,
+                        "$min": {"began": began[alert]},
                     },
                     upsert=True,
                 )
@@ -344,6 +360,13 @@ def _fields(due: Due) -> dict[str, Any]:
 def _builtins(value: Struct) -> dict[str, Any]:
     fields: dict[str, Any] = msgspec.to_builtins(value, builtin_types=(datetime,))
     return fields
+
+
+def _about(document: Document) -> str | None:
+    """The event that it tells of."""
+    whole = document["kind"] != RESTORED
+    about: str | None = document["entry"]["event"] if whole else document["record"].get("about")
+    return about
 
 
 def _dead_letter(document: Document) -> DeadLetter:

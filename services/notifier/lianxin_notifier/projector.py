@@ -1,7 +1,7 @@
 """Keeps the inboxes: what the router decided, applied to opinions, numbered, saved and told. One page."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -172,15 +172,20 @@ class Projector:
     async def settle_held_back(self) -> int:
         """Look at what a rebuild held back, now that its generation is live; returns how many there were.
 
-        Each gets its number; those that still wait on their receiver, and are young, are gone on with.
+        Each gets its number; those that still wait on their receiver, and are young, are gone on with, unless
+        a digest has told of them.
         """
         settled = 0
+        digests: Mapping[str, datetime] | None = None
         while held := await self._store.held_back(limit=200):
+            if digests is None:
+                digests = await self._deliveries.digests_since(self._now() - self._requeue)
             seats = await self._store.seats({one.alert.opinion for one in held})
             waiting = [
                 one.alert
                 for one in held
                 if self._is_young(one.alert)
+                and not _told_by_digest(one, digests)
                 and (seat := seats.get(one.alert.opinion, {}).get(one.alert.receiver)) is not None
                 and seat.state == "open"
             ]
@@ -265,3 +270,9 @@ class Projector:
         """Now, in whole milliseconds: what the database gives back is what was published."""
         now = self._now()
         return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+def _told_by_digest(one: HeldBack, digests: Mapping[str, datetime]) -> bool:
+    """Whether a digest had it and no message of its own. What was in no inbox yet was in no digest."""
+    until = digests.get(one.alert.receiver)
+    return one.numbered and not one.told and until is not None and one.alert.recorded <= until
