@@ -58,6 +58,12 @@ async def read_log(bootstrap: str, names: Iterable[str] | None = None, within_s:
         return Log({name: await _read(bootstrap, name) for name in wanted})
 
 
+def opened(bootstrap: str) -> int:
+    """How many opinions the router has opened. The counts of processes may be a moment behind this."""
+    decided = asyncio.run(read_log(bootstrap, [topics.LIFECYCLE])).events(topics.LIFECYCLE)
+    return len({case for case, event in decided if event.type == "opinion.submitted"})
+
+
 async def _read(bootstrap: str, topic: str) -> list[Logged]:
     partitions = [TopicPartition(topic, n) for n in range(topics.BY_NAME[topic].partitions)]
     consumer = AIOKafkaConsumer(
