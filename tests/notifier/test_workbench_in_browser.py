@@ -134,6 +134,37 @@ def test_a_deputy_sees_a_new_case_come_and_accepts_it(
 
 
 @pytest.mark.parametrize("context", ["phone"], indirect=True)  # nothing in it depends on the size
+@pytest.mark.parametrize(
+    ("decision", "answer", "stage"),
+    [
+        (lifecycle.Accepted(deputy("D5")), "已登记。", "accepted"),
+        (lifecycle.CommandRefused("case.accept", "not_your_case"), "这件意见现在不在您手中", "assigned"),
+    ],
+    ids=["applied", "refused"],
+)
+def test_what_is_decided_late_is_shown_without_a_reload(
+    decision: lifecycle.Accepted | lifecycle.CommandRefused,
+    answer: str,
+    stage: str,
+    context: BrowserContext,
+    api: Running,
+    city_broker: Broker,
+) -> None:
+    case = case_for(city_broker, api, "D5")
+    page = enter(context, api, "D5")
+    page.goto(f"/inbox/{case.opinion}")
+    page.get_by_role("button", name="接办").click()
+    command = commanded(city_broker, case, "case.accept")
+    expect(page.locator("#answer")).to_contain_text("正在登记", timeout=DEADLINE_MS)
+    expect(page.locator("#board")).to_have_attribute("data-stage", "assigned")
+    picture(page, "late")
+    put(city_broker, case.next(decision, cause=command.id))
+    expect(page.locator("#answer")).to_contain_text(answer, timeout=DEADLINE_MS)
+    expect(page.locator("#board")).to_have_attribute("data-stage", stage)
+    expect(page.locator("#outbox .bad")).to_have_count(0 if stage == "accepted" else 1)
+
+
+@pytest.mark.parametrize("context", ["phone"], indirect=True)  # nothing in it depends on the size
 def test_a_refusal_is_explained_in_words_and_what_was_typed_stays(
     context: BrowserContext, api: Running, city_broker: Broker
 ) -> None:

@@ -24,20 +24,24 @@ export function startList() {
   source.addEventListener('error', () => { live.textContent = said.lost; });
 }
 
-// A case that changes while it is read. What is being written stays: then the page only says so.
+// Something on the page has changed: draws it anew. What is being written in a case stays: then it only says so.
+export async function redraw() {
+  const told = document.getElementById('changed');
+  const tell = () => { if (told) told.hidden = false; };
+  const busy = document.querySelector('form.action[aria-busy]')
+    || document.querySelector('form.action .evidence li')
+    || [...document.querySelectorAll('form.action textarea')].some((one) => one.value !== '');
+  if (busy) { tell(); return; }
+  try { await again(); } catch { tell(); }
+}
+
+// A case that changes while it is read.
 export function startCase() {
   const source = new EventSource('/v1/alerts/stream');
   let waiting = null;
-  const busy = () => document.querySelector('form.action[aria-busy]')
-    || document.querySelector('form.action .evidence li')
-    || [...document.querySelectorAll('form.action textarea')].some((one) => one.value !== '');
   source.addEventListener('alert', (event) => {
     if (JSON.parse(event.data).id !== said.case) return;
     clearTimeout(waiting);
-    waiting = setTimeout(async () => {
-      const told = document.getElementById('changed');
-      if (busy()) { told.hidden = false; return; }
-      try { await again(); } catch { told.hidden = false; }
-    }, SETTLE_MS);
+    waiting = setTimeout(redraw, SETTLE_MS);
   });
 }

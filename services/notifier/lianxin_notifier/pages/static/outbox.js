@@ -1,5 +1,6 @@
 // Shows what is on its way: what waits for a line, and what was refused once it was sent.
-import { again, said, words } from './page.js';
+import { redraw } from './live.js';
+import { said, words } from './page.js';
 import { flush, kept, remove } from './queue.js';
 
 function line(action, told) {
@@ -18,7 +19,8 @@ function line(action, told) {
   close.textContent = refused ? told.dismiss : told.discard;
   close.setAttribute('aria-label', `${close.textContent}: ${action.title} · ${action.about}`);
   close.addEventListener('click', () => remove(action.key));
-  item.append(what, close);
+  item.append(what);
+  if (!action.command || refused) item.append(close); // what is with the router can't be taken back
   return item;
 }
 
@@ -47,9 +49,9 @@ export function startOutbox() {
   document.addEventListener('queue', show);
   document.addEventListener('board', show);
   document.addEventListener('delivered', (event) => {
-    const some = [...event.detail.values()].some((one) => one.status === 'applied');
-    if (some && !said.keptAt) again().catch(() => { /* the line has gone again: the next look shows it */ });
-    else if (some) location.reload();
+    const decided = [...event.detail.values()].some((one) => one.status === 'applied' || one.status === 'refused');
+    if (decided && said.keptAt) location.reload();
+    else if (decided) redraw();
   });
   show();
 }

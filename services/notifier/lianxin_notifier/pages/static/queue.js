@@ -6,7 +6,8 @@ import { NoLine, Refused, upload } from './uploading.js';
 const DATABASE = 'lianxin-workbench';
 const STORE = 'actions';
 const EVERY_MS = 15000; // how often what waits is tried again while the page is open
-const OTHERS_MS = 7 * 24 * 3600 * 1000; // somebody else's on this device: kept for them for a week
+const SOON_MS = 3000; // how often the router's decision on what was sent is asked for, once nobody waits for it
+const OLD_MS = 7 * 24 * 3600 * 1000; // how long somebody else's on this device, and what is never decided, is kept
 const UNDO_MS = 8000; // after this an action that could still be taken back was left behind by its page
 const memory = new Map();
 const unstored = new Set(); // keys of what this page alone holds: private windows, full disks
@@ -32,8 +33,9 @@ async function onShelf(mode, work) {
 
 const changed = () => document.dispatchEvent(new Event('queue'));
 
-// An action: {key, person, case, address, title, about, fields: [[name, value]], photos, at, state, text}; its state
-// is `undo` (may be taken back), `waiting`, `sent` (the router has not decided) or `refused`.
+// An action: {key, person, case, address, title, about, fields: [[name, value]], photos, at, state, text, page,
+// command}; its state is `undo` (may be taken back), `waiting`, `sent` (the router has not decided; from the answer on
+// with `page` and `command`) or `refused`.
 export async function put(action) {
   memory.set(action.key, action);
   const stored = await onShelf('readwrite', (store) => store.put(action));
@@ -52,8 +54,8 @@ export async function kept() {
   const there = new Set(stored.map((one) => one.key));
   [...memory.keys()].filter((key) => !there.has(key) && !unstored.has(key)).forEach((key) => memory.delete(key));
   stored.forEach((one) => memory.set(one.key, one)); // another tab may have brought it further
-  const old = Date.now() - OTHERS_MS;
-  [...memory.values()].filter((one) => one.person !== person && one.at < old).forEach((one) => remove(one.key));
+  const old = (one) => one.at < Date.now() - OLD_MS && (one.person !== person || one.state === 'sent');
+  [...memory.values()].filter(old).forEach((one) => remove(one.key));
   return [...memory.values()].filter((one) => one.person === person).sort((a, b) => a.at - b.at);
 }
 
@@ -66,19 +68,26 @@ async function asked(address, options) {
   try { return await fetch(address, options); } catch { throw new NoLine('action'); }
 }
 
-// What became of a command: {status, text}. Still pending after six seconds is told as that.
-async function outcome(command) {
+// What became of a command so far: {status: applied|refused|pending, text}. Throws NoLine.
+async function standing(command) {
   const address = `/inbox/commands/${command}${inEnglish() ? '?lang=en' : ''}`;
+  const answer = await asked(address, { headers: { Accept: 'application/json' } });
+  return answer.ok ? answer.json() : { status: 'pending', text: '' };
+}
+
+// The same within six seconds: nobody waits longer before the page is shown.
+async function outcome(command) {
   for (let tries = 0; ; tries += 1) {
-    const answer = await asked(address, { headers: { Accept: 'application/json' } });
-    const told = answer.ok ? await answer.json() : { status: 'pending', text: '' };
+    const told = await standing(command);
     if (told.status !== 'pending' || tries === 39) return told;
     await pause(150);
   }
 }
 
-// Sends one action and waits for what becomes of it. Throws NoLine.
+// Sends one action and waits for what becomes of it; asks no more than that where it was sent. Throws NoLine.
 async function deliver(action) {
+  const { page, command } = action;
+  if (command) return { ...(await standing(command)), page, command };
   const fields = new URLSearchParams(action.fields);
   fields.set('csrf', said.csrf);
   const ids = [];
@@ -94,11 +103,14 @@ async function deliver(action) {
   const later = answer.status === 401 || told.code === 'form_forged' || answer.status === 429 || answer.status >= 500;
   if (later) throw Object.assign(new NoLine(String(answer.status)), { shown: told.shown });
   if (!answer.ok) return { status: 'refused', text: told.shown || String(answer.status) };
-  await put({ ...action, state: 'sent' });
-  return { ...(await outcome(told.command_id)), page: told.page };
+  const sent = { page: told.page, command: told.command_id };
+  await put({ ...action, ...sent, state: 'sent' });
+  return { ...(await outcome(sent.command)), ...sent };
 }
 
-const results = new Map(); // key -> what became of it, for whoever waits on this page
+const results = new Map(); // key -> what became of it
+const awaited = new Set(); // keys whose result somebody on this page waits for
+let soon = null;
 let running = Promise.resolve();
 
 function alone(work) {
@@ -117,7 +129,8 @@ export function flush() {
         const became = await deliver(action);
         results.set(action.key, became);
         if (became.status === 'refused') await put({ ...action, state: 'refused', text: became.text });
-        else await remove(action.key);
+        else if (became.status === 'applied') await remove(action.key);
+        else lookSoon();
       } catch (error) {
         if (error instanceof Refused) { // a photo that intake does not take
           results.set(action.key, { status: 'refused', code: error.code });
@@ -126,7 +139,7 @@ export function flush() {
         }
         if (!(error instanceof NoLine)) throw error;
         results.set(action.key, { status: 'waiting', text: error.shown });
-        await put({ ...action, state: 'waiting' });
+        await put({ ...action, state: action.command ? 'sent' : 'waiting' });
         return;
       }
     }
@@ -135,21 +148,30 @@ export function flush() {
 
 // Sends `action` now, behind what waits. Its result: {status: applied|refused|pending|waiting, text, page}.
 export async function give(action) {
+  awaited.add(action.key);
   await put({ ...action, state: 'waiting' });
   await flush();
   const became = results.get(action.key) || { status: 'waiting' };
   results.delete(action.key);
+  awaited.delete(action.key);
   return became;
 }
 
+// Goes on with what waits or is not decided; tells what became of it by the event `delivered`.
+async function look() {
+  if (!(await kept()).some((one) => one.state !== 'refused')) return;
+  await flush();
+  const delivered = new Map([...results].filter(([key]) => !awaited.has(key)));
+  delivered.forEach((_, key) => results.delete(key));
+  if (delivered.size) document.dispatchEvent(new CustomEvent('delivered', { detail: delivered }));
+}
+
+function lookSoon() {
+  clearTimeout(soon);
+  soon = setTimeout(look, SOON_MS);
+}
+
 export function startQueue() {
-  const look = async () => {
-    const waits = (await kept()).some((one) => one.state !== 'refused');
-    if (!waits) return;
-    await flush();
-    if (results.size) document.dispatchEvent(new CustomEvent('delivered', { detail: new Map(results) }));
-    results.clear();
-  };
   addEventListener('online', look);
   document.addEventListener('visibilitychange', () => { if (!document.hidden) look(); });
   setInterval(look, EVERY_MS);
