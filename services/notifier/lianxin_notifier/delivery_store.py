@@ -364,22 +364,22 @@ def _builtins(value: Struct) -> dict[str, Any]:
 
 def _about(document: Document) -> str | None:
     """The event that it tells of."""
-    whole = document["kind"] != RESTORED
-    about: str | None = document["entry"]["event"] if whole else document["record"].get("about")
+    restored = document["kind"] == RESTORED
+    about: str | None = document["record"].get("about") if restored else document["entry"]["event"]
     return about
 
 
 def _dead_letter(document: Document) -> DeadLetter:
-    whole = document["kind"] != RESTORED
+    restored = document["kind"] == RESTORED
     return DeadLetter(
         alert=document["_id"],
-        channel=document["kind"] if whole else document["record"]["channel"],
+        channel=document["record"]["channel"] if restored else document["kind"],
         receiver=document["receiver"],
         opinion=document["opinion"],
         raised=document["raised"],
         attempt=document["attempt"],
         error=document.get("error"),
-        whole=whole,
+        whole=not restored,
         gone_on=document.get("gone_on", False),
     )
 
