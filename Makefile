@@ -8,6 +8,10 @@ PACKAGES := contracts chassis services/intake services/router services/notifier 
 PROJECTS := $(addsuffix /pyproject.toml,$(PACKAGES))
 PYTEST ?= $(BIN)/pytest
 
+# Hundreds of processes start in a run of the tests, nine with every stack: each would compile all that it imports where
+# an image's environment says so. That is more than half of a process's start.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup run test soak bench lint format lock clean
 
 help:
@@ -41,8 +45,10 @@ run: setup
 
 # Further arguments for pytest: make test ARGS='tests/local -k kill'
 # Files run side by side, since most of their time is waiting for real servers, and in order, so that those of a
-# folder share its servers; WORKERS=0 runs one after the other.
-WORKERS ?= 2
+# folder share its servers; WORKERS=0 runs one after the other. Three keep two cores busy. Brokers live too short for
+# Java's second compiler to pay.
+WORKERS ?= 3
+test: export JDK_JAVA_OPTIONS ?= -XX:TieredStopAtLevel=1
 test: setup
 	$(PYTEST) -m 'not soak' -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
