@@ -2,17 +2,20 @@
 
 import asyncio
 from collections import Counter
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from lianxin_contracts import codec
-from lianxin_local.life.habits import Habits
+from lianxin_local.life.habits import LIVING, Habits
 from lianxin_local.life.lives import Life
 from lianxin_local.life.player import Item, Player
 from lianxin_local.life.schedule import Schedule
 from lianxin_local.life.tally import Tally
 from lianxin_local.life.verdict import verdict
+from lianxin_local.play.surface import Receipt, Unconfirmed
 from tests.life.paper_stack import CHANNEL, PaperStack, a_life, noon
 
 BEGINS = noon("2026-03-02")
@@ -103,3 +106,37 @@ async def test_in_two_stretches_it_is_the_same_life_as_in_one(played: tuple[Pape
     rest = await play(parts, a_life(PEOPLE), begins=middle)
     assert rest.tally.known > 0
     assert {o: c.stage for o, c in parts.cases.items()} == {o: c.stage for o, c in played[0].cases.items()}
+
+
+class Deaf(PaperStack):
+    """Takes every opinion and supporter, and gives no answer at first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._asked: set[tuple[str, ...]] = set()
+
+    async def submit(self, body: dict[str, Any], key: str) -> Receipt:
+        receipt = await super().submit(body | {"occurred_at": datetime.now(UTC).isoformat()}, key)
+        self._fail_at_first(key)
+        return receipt
+
+    async def support(
+        self, opinion: str, supporter: str, key: str, *, occurred_at: datetime | None = None
+    ) -> None:
+        await super().support(opinion, supporter, key, occurred_at=occurred_at)
+        self._fail_at_first(opinion, key)
+
+    def _fail_at_first(self, *asked: str) -> None:
+        if asked not in self._asked:
+            self._asked.add(asked)
+            raise Unconfirmed(*asked)
+
+
+async def test_a_living_city_says_later_what_had_no_answer_and_counts_it_once() -> None:
+    stack, now = Deaf(), datetime.now(UTC)
+    life = replace(a_life(replace(LIVING, rate=200.0)), past=False)
+    player = await play(stack, life, now, now + timedelta(hours=12))
+    assert 50 < player.tally.handed_in == len(stack.cases)
+    assert 0 < player.tally.supports == stack.said["opinion.supported"]
+    assert player.tally.known == 0
+    assert len(player.stories.open) + player.stories.closed.total() == len(stack.cases)

@@ -114,3 +114,37 @@ async def test_what_is_put_in_meanwhile_is_not_waited_past() -> None:
     async with asyncio.timeout(10):
         await done.wait()
     running.cancel()
+
+
+async def test_stopped_it_finishes_what_is_under_way_and_begins_nothing_more() -> None:
+    one, done = schedule(at_once=2), list[str]()
+    for name in "abc":
+        one.put(START, name)
+    going_on = asyncio.Event()
+
+    async def do(at: datetime, what: str) -> None:
+        await going_on.wait()
+        done.append(what)
+
+    running = asyncio.create_task(one.run(do, START + HOUR))
+    await asyncio.sleep(0)
+    one.stop()
+    going_on.set()
+    async with asyncio.timeout(10):
+        await running
+    assert sorted(done) == ["a", "b"]
+    assert one.reached == START
+
+
+async def test_stopped_while_it_waits_for_an_instant_it_ends() -> None:
+    one: Schedule[str] = Schedule(START, lambda at: 3600.0)
+    one.put(START + HOUR, "later")
+
+    async def do(at: datetime, what: str) -> None:
+        raise AssertionError(what)
+
+    running = asyncio.create_task(one.run(do, None))
+    await asyncio.sleep(0)
+    one.stop()
+    async with asyncio.timeout(10):
+        await running

@@ -146,7 +146,7 @@ async def _simulate(
         async with following(stack, player.cases):
             often = TELL_EVERY_S if past else TELL_SELDOM_S
             async with telling(lambda: _line(player, schedule), often):
-                await until_interrupted(player.run(begins, until))
+                await until_interrupted(player.run(begins, until), schedule.stop)
             reached = schedule.reached if past else max(begins, datetime.now(UTC) - ROUTER_KNOCKS_WITHIN)
             return await verdict(player, life, usual, reached)
 
@@ -230,16 +230,21 @@ async def desk_key(stack: Stack) -> str:
     return str(kept["desk"])
 
 
-async def until_interrupted(playing: Coroutine[Any, Any, None]) -> None:
-    """Run `playing` to its end, or until Ctrl-C. Raises SystemExit on SIGTERM: whoever sends that is about to
-    stop the stack, and there is nobody to ask for a summary."""
+async def until_interrupted(playing: Coroutine[Any, Any, None], finish: Callable[[], None]) -> None:
+    """Run `playing` to its end, or until Ctrl-C: `finish` then has it end with what is in hand, and a second
+    Ctrl-C leaves that as it is. Raises SystemExit on SIGTERM: whoever sends that is about to stop the stack,
+    and there is nobody to ask for a summary."""
     task = asyncio.create_task(playing)
     loop = asyncio.get_running_loop()
     asked: list[int] = []
 
     def end(number: int) -> None:
         asked.append(number)
-        task.cancel()
+        if asked == [signal.SIGINT]:
+            say("finishing what is in hand; Ctrl-C again leaves it")
+            finish()
+        else:
+            task.cancel()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, end, number)
@@ -248,12 +253,13 @@ async def until_interrupted(playing: Coroutine[Any, Any, None]) -> None:
     except asyncio.CancelledError:
         if not asked:
             raise
-        say("interrupted; the same command goes on from here")
-        if signal.SIGTERM in asked:
-            raise SystemExit(0) from None
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
+    if signal.SIGTERM in asked:
+        raise SystemExit(0)
+    if asked:
+        say("interrupted; the same command goes on from here")
 
 
 def in_words(told: dict[str, Any]) -> list[str]:

@@ -3,7 +3,7 @@ knocking for the clocks where it runs on its own times."""
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
@@ -41,9 +41,10 @@ EARLIER = "in an earlier run"
 
 @dataclass(frozen=True, slots=True)
 class Arrives:
-    """A resident hands in an opinion."""
+    """A resident hands in an opinion; `again` where an earlier try had no answer."""
 
     arrival: Arrival
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +135,9 @@ class Player:
         try:
             match what:
                 case Arrives():
-                    self._next_arrival()
-                    await self._arrive(what.arrival)
+                    if not what.again:
+                        self._next_arrival()
+                    await self._arrive(what)
                 case Joins():
                     await self._join(at, what)
                 case Look():
@@ -144,15 +146,24 @@ class Player:
             if self._life.past:
                 raise Problem(f"the stack gives no answer: {error or type(error).__name__}") from error
             log.warning("the stack gives no answer; going on later: %r", error)
-            if isinstance(what, Look):
-                self._look_at(what.case, datetime.now(UTC) + LATER)
+            self._try_later(what, datetime.now(UTC) + LATER)
+
+    def _try_later(self, what: Item, at: datetime) -> None:
+        match what:
+            case Arrives():
+                self._schedule.put(at, replace(what, again=True))
+            case Joins():
+                self._schedule.put(at, what)
+            case Look():
+                self._look_at(what.case, at)
 
     # -- residents
 
-    async def _arrive(self, arrival: Arrival) -> None:
+    async def _arrive(self, what: Arrives) -> None:
+        arrival = what.arrival
         id_ = self._id_of(arrival)
         wanted = draft(self._life, arrival)
-        if id_ in self.cases.open:
+        if id_ in self.cases.open and not what.again:
             self.tally.known += 1
             self._begin(wanted, arrival, None, arrival.at)
             return

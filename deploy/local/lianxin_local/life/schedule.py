@@ -40,15 +40,21 @@ class Schedule(Generic[T]):
         self._numbers = count()
         self._running: dict[asyncio.Task[None], datetime] = {}
         self._changed = asyncio.Event()
+        self._stopping = False
 
     def put(self, at: datetime, what: T) -> None:
         """Do `what` at `at`, or as soon as it can be where that has passed."""
         heapq.heappush(self._heap, (at, next(self._numbers), what))
         self._changed.set()
 
+    def stop(self) -> None:
+        """Let nothing more begin: `run` returns when what is under way is finished."""
+        self._stopping = True
+        self._changed.set()
+
     async def run(self, do: Callable[[datetime, T], Awaitable[None]], until: datetime | None) -> None:
-        """Do everything up to `until`, what that brings about included (None: go on for ever). Raises what
-        `do` raises; what else is under way is then cancelled."""
+        """Do everything up to `until`, what that brings about included; None: until `stop`. Raises what `do`
+        raises; what else is under way is then cancelled."""
         try:
             while (wait := self._seconds_to_wait(until)) is not None:
                 if wait > 0:
@@ -57,7 +63,7 @@ class Schedule(Generic[T]):
                 at, _, what = heapq.heappop(self._heap)
                 self._running[asyncio.create_task(self._do(do, at, what))] = at
                 self._note_reached(at)
-            if until is not None:
+            if until is not None and not self._stopping:
                 self.reached = until
         finally:
             for task in self._running:
@@ -66,6 +72,8 @@ class Schedule(Generic[T]):
 
     def _seconds_to_wait(self, until: datetime | None) -> float | None:
         """Until the next thing may begin; infinite where something must finish first, None at the end."""
+        if self._stopping:
+            return float("inf") if self._running else None
         first = self._heap[0][0] if self._heap else None
         if first is None or (until is not None and first > until):
             return float("inf") if self._running or until is None else None
