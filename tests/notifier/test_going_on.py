@@ -19,7 +19,8 @@ from lianxin_contracts.deliveries import Delivery, DeliveryStatus, InboxEntry
 from lianxin_contracts.registry import Calendar, City, Deputy, Snapshot
 from lianxin_notifier.alerts import alert_id
 from lianxin_notifier.choosing import Repeats
-from lianxin_notifier.delivery_store import DeliveryStore, Status
+from lianxin_notifier.delivery_documents import Status
+from lianxin_notifier.delivery_store import DeliveryStore
 from lianxin_notifier.inbox import Alert, Opinion, Seat
 from lianxin_notifier.preference_store import PreferenceStore
 from lianxin_notifier.preferences import Digest, Preferences, Quiet

@@ -16,7 +16,8 @@ from lianxin_chassis.settings import Settings
 from lianxin_contracts import ids, lifecycle, registry
 from lianxin_contracts.deliveries import Delivery
 from lianxin_contracts.registry import Snapshot
-from lianxin_notifier.delivery_store import Claimed, DeliveryStore
+from lianxin_notifier.delivery_documents import Claimed
+from lianxin_notifier.delivery_store import DeliveryStore
 from lianxin_notifier.inbox import Opinion, apply
 from lianxin_notifier.metric_names import NOTICES_LET_GO
 from lianxin_notifier.notices import Times

@@ -14,7 +14,8 @@ from lianxin_local.problem import Problem, say
 from lianxin_local.service_database import asked
 from lianxin_local.stack import require_stack
 from lianxin_notifier.alerts import OUTSIDE
-from lianxin_notifier.delivery_store import DeadLetter, DeliveryStore
+from lianxin_notifier.delivery_documents import DeadLetter
+from lianxin_notifier.delivery_store import DeliveryStore
 from lianxin_notifier.previews import preview as written
 from lianxin_notifier.previews import preview_names
 from lianxin_notifier.wording import LANGUAGES, Letter

@@ -10,7 +10,7 @@ from lianxin_local.problem import Problem
 from lianxin_local.service_database import asked
 from lianxin_local.stack import require_stack
 from lianxin_notifier.alert_states import Alerted, alerted_about
-from lianxin_notifier.delivery_store import Made
+from lianxin_notifier.delivery_documents import Made
 
 
 @click.command()

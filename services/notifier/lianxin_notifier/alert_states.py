@@ -7,7 +7,8 @@ from msgspec import Struct
 
 from lianxin_chassis.database import Database
 from lianxin_chassis.generations import Generations
-from lianxin_notifier.delivery_store import DeliveryStore, Made
+from lianxin_notifier.delivery_documents import Made
+from lianxin_notifier.delivery_store import DeliveryStore
 from lianxin_notifier.inbox import Seat
 from lianxin_notifier.rebuild import SERVICE
 from lianxin_notifier.store import ProjectionStore

@@ -11,10 +11,8 @@ change compares the `version` on the document's `_id`: a worker that was too slo
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Literal
 
 import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 from pymongo import InsertOne, UpdateOne
 
@@ -23,58 +21,26 @@ from lianxin_chassis.lookups import find_in
 from lianxin_chassis.marks import BUILT, MARK, Lost, mark, marked, whole
 from lianxin_contracts import ids
 from lianxin_contracts.deliveries import Delivery
-from lianxin_contracts.inbound import Moment
 from lianxin_notifier.alerts import DIGEST, OUTSIDE, Due, Outside
+from lianxin_notifier.delivery_documents import (
+    RESTORED,
+    Claimed,
+    DeadLetter,
+    Made,
+    Status,
+    about_of,
+    builtins_of,
+    claimed_of,
+    dead_letter_of,
+    fields_of,
+    made_of,
+)
 from lianxin_notifier.documents import write_again
 from lianxin_notifier.joint_writes import JointWrites
 
 DELIVERIES = "deliveries"
-RESTORED = "restored"  # the `kind` of what is known from its records alone: no sender claims it
 UNFINISHED = ("attempting", "failed")
 NOT_DUE = {"due_at": "", "queue": ""}  # to be unset where nothing has to be done any more
-Status = Literal["queued", "attempting", "failed", "sent", "dead", "skipped"]
-
-
-class Claimed(Struct, frozen=True, kw_only=True):
-    """A delivery in this worker's hands until its lease ends. `unrecorded` says that its result stands in the
-    database and has yet to be published."""
-
-    due: Due
-    status: Status
-    version: int
-    unrecorded: bool = False
-    error: str | None = None
-    retry_at: Moment | None = None
-
-
-class DeadLetter(Struct, frozen=True, kw_only=True):
-    """A delivery that was given up. `whole` is false where it is known from its records alone, so that it
-    can't be attempted again; `gone_on` says that another channel of the receiver was tried instead."""
-
-    alert: str
-    channel: str
-    receiver: str
-    opinion: str
-    raised: Moment
-    attempt: int
-    error: str | None
-    whole: bool
-    gone_on: bool = False
-
-
-class Made(Struct, frozen=True, kw_only=True):
-    """One delivery of an alert, for choosing what follows. `name` is None where it is known from its records
-    alone; `raised` is when its event was recorded, or, of such a one, its last record; `at` when it ended."""
-
-    alert: str
-    cause: str
-    receiver: str
-    kind: str
-    name: str | None
-    again: int
-    status: Status
-    raised: Moment
-    at: Moment
 
 
 class DeliveryStore:
@@ -118,7 +84,7 @@ class DeliveryStore:
             self._deliveries,
             [
                 InsertOne(
-                    {"_id": due.alert, **_fields(due), "status": "queued", "version": 0}
+                    {"_id": due.alert, **fields_of(due), "status": "queued", "version": 0}
                     | {"queue": due.kind, "due_at": at}
                 )
                 for due in dues
@@ -129,7 +95,7 @@ class DeliveryStore:
         """Every delivery about these opinions (ids), by the lifecycle event that led to it and receiver."""
         made: dict[tuple[str, str], list[Made]] = {}
         for document in await find_in(self._deliveries, "opinion", opinions):
-            one = _made(document)
+            one = made_of(document)
             made.setdefault((one.cause, one.receiver), []).append(one)
         await self.require()  # neither dropped meanwhile, nor still incomplete when it was read
         return made
@@ -140,7 +106,7 @@ class DeliveryStore:
         sent = self._deliveries.find({"status": "sent", "raised": {"$gte": since}, "opinion": ""})
         told: dict[str, datetime] = {}
         async for document in sent:
-            if _about(document) == DIGEST and _made(document).status == "sent":
+            if about_of(document) == DIGEST and made_of(document).status == "sent":
                 until: datetime = document.get("began") or document["raised"]
                 told[document["receiver"]] = max(until, told.get(document["receiver"], until))
         await self.require()
@@ -183,7 +149,7 @@ class DeliveryStore:
         ids_ = [one["_id"] for one in candidates]
         # What was queued since a drop may have been delivered before it: only the log knows.
         found = whole(await find_in(self._deliveries, "_id", ids_, last=[MARK]), DELIVERIES)
-        return [_claimed(document) for document in found if document.get("claim") == token]
+        return [claimed_of(document) for document in found if document.get("claim") == token]
 
     async def begin(self, claimed: Claimed, now: datetime, lease_s: float) -> Claimed | None:
         """Note that an attempt is being made, before it is; None where the delivery is no longer ours.
@@ -292,7 +258,7 @@ class DeliveryStore:
                             "raised": at,
                             "version": 0,
                             "kind": RESTORED,
-                            "record": _builtins(delivery),
+                            "record": builtins_of(delivery),
                         }
                         | ({"queue": RESTORED, "due_at": end_at} if delivery.status in UNFINISHED else {}),
                         "$unset": {} if delivery.status in UNFINISHED else NOT_DUE,
@@ -310,7 +276,7 @@ class DeliveryStore:
         if channel is not None:
             condition["$or"] = [{"kind": channel}, {"record.channel": channel}]
         found = await self._deliveries.find(condition).sort([("raised", -1)]).limit(limit).to_list(limit)
-        return [_dead_letter(document) for document in found]
+        return [dead_letter_of(document) for document in found]
 
     async def revive(
         self, now: datetime, *, channel: str | None = None, alerts: Sequence[str] | None = None
@@ -349,64 +315,3 @@ def _not_after_its_end(delivery: Delivery) -> Document:
     if delivery.status not in UNFINISHED:
         return {}
     return {"$or": [{"last_record": {"$in": [None, *UNFINISHED]}}, {"attempt": {"$lt": delivery.attempt}}]}
-
-
-def _fields(due: Due) -> dict[str, Any]:
-    fields = _builtins(due)
-    del fields["alert"]
-    return fields
-
-
-def _builtins(value: Struct) -> dict[str, Any]:
-    fields: dict[str, Any] = msgspec.to_builtins(value, builtin_types=(datetime,))
-    return fields
-
-
-def _about(document: Document) -> str | None:
-    """The event that it tells of."""
-    restored = document["kind"] == RESTORED
-    about: str | None = document["record"].get("about") if restored else document["entry"]["event"]
-    return about
-
-
-def _dead_letter(document: Document) -> DeadLetter:
-    restored = document["kind"] == RESTORED
-    return DeadLetter(
-        alert=document["_id"],
-        channel=document["record"]["channel"] if restored else document["kind"],
-        receiver=document["receiver"],
-        opinion=document["opinion"],
-        raised=document["raised"],
-        attempt=document["attempt"],
-        error=document.get("error"),
-        whole=not restored,
-        gone_on=document.get("gone_on", False),
-    )
-
-
-def _made(document: Document) -> Made:
-    restored = document["kind"] == RESTORED
-    record: Document = document["record"] if restored else document
-    return Made(
-        alert=document["_id"],
-        cause=document["cause"],
-        receiver=document["receiver"],
-        kind=record["channel" if restored else "kind"],
-        name=document.get("name"),
-        again=record.get("again", 0),
-        # One that was restored counts as sent to whoever would send it; here is asked for what is known.
-        status=document["last_record"] if restored else document["status"],
-        raised=document["raised"],
-        at=document.get("ended") or document["raised"],
-    )
-
-
-def _claimed(document: Document) -> Claimed:
-    return Claimed(
-        due=msgspec.convert({**document, "alert": document["_id"]}, Due),
-        status=document["status"],
-        version=document["version"],
-        unrecorded=document.get("unrecorded", False),
-        error=document.get("error"),
-        retry_at=document.get("retry_at"),
-    )

@@ -29,7 +29,8 @@ from lianxin_notifier.choosing import (
     choose,
     is_urgent,
 )
-from lianxin_notifier.delivery_store import DeliveryStore, Made
+from lianxin_notifier.delivery_documents import Made
+from lianxin_notifier.delivery_store import DeliveryStore
 from lianxin_notifier.inbox import Opinion
 from lianxin_notifier.metric_names import AGAIN, ENDED
 from lianxin_notifier.preference_store import PreferenceStore

@@ -22,7 +22,8 @@ from lianxin_chassis.outages import Outage, outage
 from lianxin_chassis.patience import patiently
 from lianxin_contracts.deliveries import DeliveryStatus
 from lianxin_notifier.alerts import RESIDENT, Due, Outside, attempt_record, step_of
-from lianxin_notifier.delivery_store import Claimed, DeliveryStore, Status
+from lianxin_notifier.delivery_documents import Claimed, Status
+from lianxin_notifier.delivery_store import DeliveryStore
 from lianxin_notifier.metric_names import DELIVERIES, REPEATED, RESTING
 from lianxin_notifier.projector import Publishes
 from lianxin_notifier.protection import Guard

@@ -9,7 +9,7 @@ from lianxin_chassis.problems import ProblemError
 from lianxin_contracts.registry import Calendar, City, Deputy, Leave, Snapshot
 from lianxin_notifier.alert_states import state_of
 from lianxin_notifier.alerts import reachable
-from lianxin_notifier.delivery_store import Made
+from lianxin_notifier.delivery_documents import Made
 from lianxin_notifier.inbox import Seat
 from lianxin_notifier.pages.preferences_page import from_form, in_words, label
 from lianxin_notifier.preferences import DEFAULT, Digest, Preferences, Quiet, channels_of, foreign

@@ -17,7 +17,8 @@ from lianxin_contracts.registry import City, Snapshot
 from lianxin_notifier.alerts import Due, Outside
 from lianxin_notifier.channel_mail import MailServer, MailSlot
 from lianxin_notifier.channel_webhook import WebhookSettings, WebhookSlot
-from lianxin_notifier.delivery_store import Claimed, DeliveryStore
+from lianxin_notifier.delivery_documents import Claimed
+from lianxin_notifier.delivery_store import DeliveryStore
 from lianxin_notifier.posting import Allowed
 from lianxin_notifier.protection import Guard
 from lianxin_notifier.retrying import SENT, Outcome, RetryPolicy

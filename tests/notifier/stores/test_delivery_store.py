@@ -9,7 +9,8 @@ from lianxin_chassis.database import Database as Handle
 from lianxin_chassis.marks import Lost
 from lianxin_contracts.deliveries import Delivery, DeliveryStatus, InboxEntry
 from lianxin_notifier.alerts import Due
-from lianxin_notifier.delivery_store import DeliveryStore, Status
+from lianxin_notifier.delivery_documents import Status
+from lianxin_notifier.delivery_store import DeliveryStore
 
 AT = datetime(2026, 11, 23, 1, 0, tzinfo=UTC)
 ENTRY = InboxEntry("opinion.assigned", "assigned", "open")
